@@ -1,0 +1,1 @@
+"""The durable runtime for LLM agents in which every capability is a plugin."""

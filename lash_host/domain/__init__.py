@@ -1,0 +1,1 @@
+"""Pure values, rules and state machines: no I/O, no clock, no randomness."""
