@@ -8,6 +8,8 @@ LashError                        every error a user of this package can meet
 │   ├── UnknownModel             a model id its provider refuses
 │   ├── UnknownPlugin            a plugin id that is not installed
 │   ├── InvalidPluginOptions     options a plugin does not accept
+│   ├── UnknownOperation         a plugin operation that the session does not have
+│   ├── InvalidOperationArguments  arguments that do not fit a plugin operation
 │   └── QueryRefused             SQL that is not a read-only query
 ├── MissingCredential            a provider has no key; says which variable to set
 ├── PluginError                  names the plugin
@@ -38,6 +40,7 @@ LashError                        every error a user of this package can meet
 │   ├── StaleBranch              a required ancestor is not on the active path
 │   ├── TurnAborted              a turn failed before its commit; `code` says where
 │   └── CompactionError          no frame was opened
+├── ToolFailedError              a tool says how its call failed; the model is shown it
 └── ModelCallError               a model call failed; carries kind and retry facts
 """
 
@@ -52,6 +55,7 @@ __all__ = [
     "GenerationMismatch",
     "HeadRevisionConflict",
     "InvalidCommit",
+    "InvalidOperationArguments",
     "InvalidPluginOptions",
     "LashError",
     "MissingCredential",
@@ -78,10 +82,12 @@ __all__ = [
     "StoreError",
     "StoreLocked",
     "StoreUnwritable",
+    "ToolFailedError",
     "ToolStateError",
     "TurnAborted",
     "TurnCommitConflict",
     "UnknownModel",
+    "UnknownOperation",
     "UnknownPlugin",
     "UnknownProvider",
     "UnknownSession",
@@ -173,6 +179,26 @@ class InvalidPluginOptions(UsageFault):
     def __init__(self, plugin_id: str, problem: str) -> None:
         super().__init__(f"options of plugin {plugin_id!r}: {problem}")
         self.plugin_id, self.problem = plugin_id, problem
+
+
+class UnknownOperation(UsageFault):
+    """No plugin of this session has an operation of this name and kind."""
+
+    code = "unknown_operation"
+
+    def __init__(self, name: str, *, kind: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"no plugin {kind} {name!r} in this session; known: {', '.join(known) or 'none'}")
+        self.name, self.kind, self.known = name, kind, known
+
+
+class InvalidOperationArguments(UsageFault):
+    """A plugin operation was given arguments that do not fit its schema."""
+
+    code = "invalid_operation_arguments"
+
+    def __init__(self, name: str, *, problem: str) -> None:
+        super().__init__(f"arguments of operation {name!r}: {problem}")
+        self.name, self.problem = name, problem
 
 
 class QueryRefused(UsageFault):
@@ -271,6 +297,26 @@ class PluginSnapshotError(PluginError):
 
 
 # --- tools --------------------------------------------------------------------------------------
+
+
+class ToolFailedError(LashError):
+    """Raised by a tool to say how its call failed. The model is shown the message; the turn goes on.
+
+    Args:
+        message: What the model is told.
+        code: A stable word for records and reports.
+        retry_after_ms: Milliseconds to wait before the host tries again; implies ``retryable``.
+        retryable: Whether the same call may work later. The host tries again as the tool's retry policy allows.
+    """
+
+    code = "tool_error"
+
+    def __init__(
+        self, message: str, *, code: str = "tool_error", retry_after_ms: int | None = None, retryable: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.message, self.code, self.retry_after_ms = message, code, retry_after_ms
+        self.retryable = retryable or retry_after_ms is not None
 
 
 class ToolStateError(LashError):
