@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Model providers that come with the host."""
