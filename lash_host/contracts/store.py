@@ -29,7 +29,7 @@ __all__ = [
     "ReadScope",
     "SessionStore",
     "StoreInfo",
-    "ViewDefinition",
+    "UsageView",
 ]
 
 
@@ -184,7 +184,7 @@ class BlobStore(ABC):
         """Load bytes by their SHA-256 (hex); None when they are not here."""
 
 
-class ViewDefinition(Value):
+class UsageView(Value):
     """A view to install in schema ``usage``. `sql` is the SELECT behind it, in the store's own dialect."""
 
     name: str
@@ -225,7 +225,7 @@ class AnalyticsReader(ABC):
     """Read-only SQL over the views."""
 
     @abstractmethod
-    def install_views(self, views: Sequence[ViewDefinition]) -> None:
+    def install_views(self, views: Sequence[UsageView]) -> None:
         """Create or replace the views of schema ``usage``; costs nothing when they are installed already."""
 
     @abstractmethod
@@ -259,3 +259,5 @@ class SessionStore(CommitStore, LeaseStore, BlobStore, AnalyticsReader):
 
 HolderIsDead = Callable[[LeaseOwner], bool]
 """Says whether the holder of a lease is provably dead; time alone never proves it."""
+
+ViewDefinition = UsageView

@@ -13,7 +13,7 @@ from lash_host.domain.frame import AgentFrame
 from lash_host.domain.graph import SessionGraph
 from lash_host.domain.message import Message
 from lash_host.domain.plugin_state import PluginSnapshot
-from lash_host.domain.policy import ProtocolTurnOptions, SessionPolicy
+from lash_host.domain.policy import PluginOptions, ProtocolTurnOptions, SessionPolicy
 from lash_host.domain.usage import TokenLedgerEntry, TokenUsage
 from lash_host.domain.value import JsonObject, Value
 
@@ -127,6 +127,12 @@ class RuntimeSessionState:
         return replace(
             self, policy=policy, agent_frames=self._with_frame(frame.model_copy(update={"assignment": assignment}))
         )
+
+    def with_plugin_options(self, options: PluginOptions) -> RuntimeSessionState:
+        """Record plugin options on the current frame."""
+        frame = self.current_frame
+        assignment = frame.assignment.model_copy(update={"plugin_options": options})
+        return replace(self, agent_frames=self._with_frame(frame.model_copy(update={"assignment": assignment})))
 
     def with_protocol_options(self, options: ProtocolTurnOptions, *, all_frames: bool) -> RuntimeSessionState:
         """Record protocol options on the session, and on its current frame or on every one."""

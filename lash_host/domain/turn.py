@@ -55,7 +55,8 @@ class TurnInput(Value):
     Attributes:
         items: Text and images, in order.
         protocol_turn_options: Laid over the session's protocol options for this turn only.
-        turn_id: The turn's id. Committing the same id with the same content again changes nothing.
+        turn_id: The turn's id, unique within the session; made up where None. One that was committed before is refused,
+            so that a caller who repeats a request whose answer got lost cannot run it twice.
     """
 
     items: tuple[Annotated[InputText | InputImage, Field(discriminator="kind")], ...] = ()

@@ -38,6 +38,7 @@ __all__ = [
     "ModelFailed",
     "RunCheckpoint",
     "RunTools",
+    "StepFailed",
     "SyncEnvironment",
     "ToolsFinished",
     "TurnCommand",
@@ -150,6 +151,13 @@ class CheckpointFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailed:
+    """Something that the turn needs failed; accepted whatever the machine waits for."""
+
+    issue: TurnIssue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
     """Somebody wants the turn to end."""
 
@@ -163,6 +171,7 @@ TurnEvent = (
     | ToolsFinished
     | CheckpointDelivered
     | CheckpointFailed
+    | StepFailed
     | CancelRequested
 )
 
@@ -225,10 +234,10 @@ def advance(state: TurnMachineState, event: TurnEvent, driver: TurnDriver) -> Tu
     match event:
         case _ if isinstance(waiting, Finish):
             return state
+        case StepFailed(issue=issue):
+            return _stop(_well_formed(state), StopReason.RUNTIME_ERROR, issue)
         case CancelRequested():
-            if isinstance(waiting, RunTools):
-                state = _with_cancelled_results(state, waiting.message)
-            return _finish(state, Stopped(stop_reason=StopReason.CANCELLED))
+            return _finish(_well_formed(state), Stopped(stop_reason=StopReason.CANCELLED))
         case EnvironmentSynced() if isinstance(waiting, SyncEnvironment):
             choice = driver.tool_choice(state.view)
             return replace(state, waiting_for=CallModel(iteration=state.iteration, tool_choice=choice))
@@ -320,8 +329,11 @@ def _on_delivery(state: TurnMachineState, kind: CheckpointKind, messages: Sequen
     return replace(state, iteration=following, waiting_for=SyncEnvironment(iteration=following))
 
 
-def _with_cancelled_results(state: TurnMachineState, message: Message) -> TurnMachineState:
+def _well_formed(state: TurnMachineState) -> TurnMachineState:
     """Answer the calls that are under way: a call without a result would make every later prompt invalid."""
+    if not isinstance(state.waiting_for, RunTools):
+        return state
+    message = state.waiting_for.message
     parts = tuple(
         ToolResultPart(call_id=call.call_id, tool_name=call.tool_name, text="[Tool execution cancelled]", is_error=True)
         for call in message.tool_calls

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lash_host.contracts.effect_host import EffectHost
 from lash_host.contracts.process import ProcessEngine
 from lash_host.contracts.provider import ModelProvider
-from lash_host.contracts.store import ViewDefinition
+from lash_host.contracts.store import UsageView
 from lash_host.domain.model import ModelPrice
 from lash_host.domain.policy import ToolAccess
 from lash_host.domain.value import JsonObject, JsonValue
@@ -164,7 +164,7 @@ def lash_register_commands(app: CommandGroup) -> None:
 
 
 @hookspec
-def lash_register_usage_views() -> Sequence[ViewDefinition]:
+def lash_register_usage_views() -> Sequence[UsageView]:
     """Bring views for analysts.
 
     Called once, when the host opens. A view ``name`` is installed as ``usage.<plugin id>_<name>``.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lash_host.domain.model import ModelResponse
-from lash_host.domain.value import JsonValue
 from lash_host.markers import hookspec
 
 __all__ = [
@@ -28,14 +27,12 @@ class StreamChunk:
         turn_id: The turn.
         text: The text; empty drops the chunk.
         abort_stream: Stop the model here; the answer is what came so far.
-        events: Told to whoever watches the turn.
     """
 
     session_id: str
     turn_id: str
     text: str
     abort_stream: bool = False
-    events: tuple[JsonValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +43,11 @@ class ResponseTransform:
         session_id: The session.
         turn_id: The turn.
         response: The answer.
-        events: Told to whoever watches the turn.
     """
 
     session_id: str
     turn_id: str
     response: ModelResponse
-    events: tuple[JsonValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -282,7 +282,7 @@ async def lash_after_turn(context: AfterTurnContext) -> Sequence[Directive]:
         context: The session and what came of the turn.
 
     Returns:
-        Directives: messages (of roles user and system), stored at the end of the turn; events, delivered once the
+        Directives: messages (of roles user and system), stored before the turn's answer; events, delivered once the
         commit landed.
 
     Raises:

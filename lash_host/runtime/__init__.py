@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Async: hosts, open sessions, and the turns they run. Knows stores by contract only."""

@@ -1,0 +1,83 @@
+"""Model calls that are not a turn: plugins' and tools' own, booked on the session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lash_host.domain.commit import content_ref
+from lash_host.domain.effect import EffectKind, EffectScope
+from lash_host.domain.message import Message
+from lash_host.domain.model import ModelRequest, ModelResponse, RequestScope
+from lash_host.errors import ModelCallError
+from lash_host.runtime.model_calls import ModelCall, call_model
+from lash_host.runtime.resident import ResidentSession
+
+__all__ = ["SessionCompletions"]
+
+
+class SessionCompletions:
+    """`DirectCompletions` of one scope of a session."""
+
+    def __init__(
+        self, session: ResidentSession, *, scope: EffectScope, turn_id: str | None, plugin_id: str | None = None
+    ) -> None:
+        self._session = session
+        self._scope = scope
+        self._turn_id = turn_id
+        self._plugin_id = plugin_id
+
+    async def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        source: str,
+        system: str = "",
+        output_tokens_limit: int | None = None,
+        key: str | None = None,
+    ) -> ModelResponse:
+        """Ask the session's model; see `DirectCompletions.complete`."""
+        text = "\n".join((system, *(message.model_dump_json() for message in messages)))
+        effect_id = f"{source}:{key or content_ref(text.encode())}"
+        state = self._session.state
+        request = ModelRequest(
+            model=state.effective_policy.model,
+            system=system,
+            messages=tuple(messages),
+            blobs=await load_images(self._session, messages),
+            output_tokens_limit=output_tokens_limit,
+            scope=RequestScope(
+                session_id=state.session_id,
+                frame_id=state.current_agent_frame_id,
+                turn_id=self._turn_id,
+                request_id=f"{self._scope.scope_id}:{effect_id}",
+                idempotency_key=f"{state.session_id}:{self._scope.scope_id}:{effect_id}",
+            ),
+        )
+        call = ModelCall(
+            scope=self._scope,
+            kind=EffectKind.DIRECT_COMPLETION,
+            effect_id=effect_id,
+            turn_id=self._turn_id,
+            source=source,
+            plugin_id=self._plugin_id,
+        )
+        outcome = await call_model(self._session, request, call)
+        if outcome.response is None:
+            failure = outcome.failure
+            raise ModelCallError(
+                "the model call was cancelled" if failure is None else failure.message,
+                kind="unknown" if failure is None else failure.kind,
+                retryable=failure is not None and failure.retryable,
+            )
+        return outcome.response
+
+
+async def load_images(session: ResidentSession, messages: Sequence[Message]) -> dict[str, bytes]:
+    """Give the bytes of the images among messages, from memory or the store."""
+    refs = {part.blob_ref for message in messages for part in message.parts if part.kind == "image"}
+    store = session.services.store
+    for ref in refs - session.blobs.keys():
+        data = await store.call(store.store.load_blob, ref)
+        if data is not None:
+            session.blobs[ref] = data
+    return {ref: session.blobs[ref] for ref in refs if ref in session.blobs}
