@@ -29,7 +29,7 @@ OPENAI_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_PROVIDER_ID = "openai"
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"})
 
-_Id = re.compile(r"[A-Za-z0-9_.-]+")
+_PROVIDER_ID = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 class _Table(BaseModel):
@@ -166,7 +166,7 @@ def origin(base_url: str) -> str:
 
 
 def _parse(provider_id: str, table: Mapping[str, Any]) -> ProviderSettings:
-    if not _Id.fullmatch(provider_id):
+    if not _PROVIDER_ID.fullmatch(provider_id):
         raise SettingsError(
             f"providers.{provider_id}: a provider id is letters, digits, '_', '.' and '-'",
             source="settings",
