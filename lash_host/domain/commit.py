@@ -293,9 +293,8 @@ def turn_commit_hash(commit: RuntimeCommit) -> str:
     return content_ref(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 
-def _stable(value: JsonValue) -> JsonValue:
-    if isinstance(value, dict):
-        return {key: _stable(item) for key, item in value.items() if key not in _VOLATILE}
-    if isinstance(value, list):
-        return [_stable(item) for item in value]
-    return value
+def _stable(record: JsonValue) -> JsonValue:
+    """Leave out a record's own ids and times. What lies deeper is content, whatever its keys are called."""
+    if not isinstance(record, dict):
+        return record
+    return {key: item for key, item in record.items() if key not in _VOLATILE}
