@@ -10,7 +10,8 @@ LashError                        every error a user of this package can meet
 │   ├── InvalidPluginOptions     options a plugin does not accept
 │   ├── UnknownOperation         a plugin operation that the session does not have
 │   ├── InvalidOperationArguments  arguments that do not fit a plugin operation
-│   └── QueryRefused             SQL that is not a read-only query
+│   ├── QueryRefused             SQL that is not a read-only query
+│   └── MissingExtra             a part of lash-host that was not installed with it; says how to
 ├── MissingCredential            a provider has no key; says which variable to set
 ├── PluginError                  names the plugin
 │   ├── PluginLoadError          import or registration failed
@@ -59,6 +60,7 @@ __all__ = [
     "InvalidPluginOptions",
     "LashError",
     "MissingCredential",
+    "MissingExtra",
     "MissingProtocol",
     "ModelCallError",
     "ModelErrorKind",
@@ -209,6 +211,16 @@ class QueryRefused(UsageFault):
     def __init__(self, reason: str) -> None:
         super().__init__(f"refused: {reason}")
         self.reason = reason
+
+
+class MissingExtra(UsageFault):
+    """What was asked for needs a package that an extra of lash-host brings."""
+
+    code = "missing_extra"
+
+    def __init__(self, what: str, *, extra: str) -> None:
+        super().__init__(f'{what} needs the extra {extra!r}: pip install "lash-host[{extra}]"')
+        self.what, self.extra = what, extra
 
 
 class MissingCredential(LashError):
