@@ -1,0 +1,39 @@
+"""When a session should get a fresh frame by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from lash_host.domain.compaction import should_compact
+from lash_host.domain.usage import TokenUsage
+
+LAST = TokenUsage(
+    input_tokens=100,
+    output_tokens=50,
+    cache_read_input_tokens=600,
+    cache_write_input_tokens=20,
+    reasoning_output_tokens=40,
+)
+"""A prompt of 720 tokens and an answer of 50: the next prompt has at least 770."""
+
+
+@pytest.mark.parametrize(
+    ("incoming", "share", "expected"),
+    [
+        (29, 0.8, False),
+        (30, 0.8, True),
+        (31, 0.8, True),
+        (0, 0.77, True),
+        (0, 0.771, False),
+        (230, 1.0, True),
+        (229, 1.0, False),
+        (10_000, 0.0, False),
+        (10_000, -1.0, False),
+    ],
+)
+def test_a_prompt_that_would_reach_the_share_compacts(incoming, share, expected):
+    assert should_compact(LAST, incoming_tokens=incoming, context_window_tokens=1_000, share=share) is expected
+
+
+def test_where_nothing_is_known_nothing_is_compacted():
+    assert not should_compact(None, incoming_tokens=10_000, context_window_tokens=1_000, share=0.5)
