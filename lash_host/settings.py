@@ -75,6 +75,7 @@ class Settings(_Section):
         store: Path or SQLAlchemy URL; None means `lash.duckdb` in the user's data folder.
         model: ``provider/model`` of sessions that name none.
         protocol: Plugin id of the protocol, where several are installed.
+        max_turns: The most model calls a turn of a new session may make; the policy of a session can say otherwise.
         plugins: Which plugins take part.
         providers: Tables of the model providers, by provider id.
         prices: Prices by ``provider/model``.
@@ -86,6 +87,7 @@ class Settings(_Section):
     store: str | None = None
     model: str = "offline/agent"
     protocol: str | None = None
+    max_turns: int | None = Field(default=100, ge=1)
     plugins: PluginSettings = PluginSettings()
     providers: dict[str, dict[str, Any]] = Field(default_factory=dict)
     prices: dict[str, PriceSettings] = Field(default_factory=dict)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lash_host.testing.clock import ManualClock
+    from lash_host.testing.harness import scripted_host
+    from lash_host.testing.openai_server import FakeOpenAIServer
     from lash_host.testing.scripted_provider import (
         SCRIPTED_USAGE,
         ScriptedProvider,
@@ -18,15 +20,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCRIPTED_USAGE",
+    "FakeOpenAIServer",
     "ManualClock",
     "ScriptUsedUp",
     "ScriptedProvider",
+    "scripted_host",
     "text",
     "tool_call",
     "tool_calls",
 ]
 
 _MODULES = {
+    "FakeOpenAIServer": "openai_server",
+    "scripted_host": "harness",
     "ManualClock": "clock",
     "SCRIPTED_USAGE": "scripted_provider",
     "ScriptUsedUp": "scripted_provider",

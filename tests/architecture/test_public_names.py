@@ -42,7 +42,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
-    code = "import lash_host, sys; print([m for m in ('pydantic', 'sqlalchemy', 'duckdb', 'pluggy') if m in sys.modules])"
+    code = (
+        "import lash_host, sys; print([m for m in ('pydantic', 'sqlalchemy', 'duckdb', 'pluggy') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
