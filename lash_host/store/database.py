@@ -1,0 +1,247 @@
+"""One open database: its engine, the writer's connection, the lock that orders writers, and its transactions."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import threading
+from collections.abc import Callable, Generator, Hashable, Sequence
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakSet
+
+from sqlalchemy import Table
+from sqlalchemy.engine import Engine
+from sqlalchemy.sql import ClauseElement
+
+from lash_host.errors import StoreError
+from lash_host.store.dialects import Catalog, Dialect, Driver, StoreUrl
+from lash_host.store.ownership import Ownership
+
+__all__ = ["Database", "Transaction"]
+
+_log = logging.getLogger(__name__)
+
+
+class Transaction:
+    """What may be done inside a transaction."""
+
+    __slots__ = ("_after_commit", "_database", "_driver")
+
+    def __init__(self, database: Database, driver: Driver) -> None:
+        self._database, self._driver = database, driver
+        self._after_commit: list[Callable[[], None]] = []
+
+    def rows(self, statement: ClauseElement, params: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a statement; give all its rows."""
+        sql, names = self._database.compiled(statement)
+        return self._driver.rows(sql, [params[name] for name in names] if params else ())
+
+    def row(self, statement: ClauseElement, params: dict[str, Any] | None = None) -> tuple[Any, ...] | None:
+        """Run a statement; give its first row."""
+        found = self.rows(statement, params)
+        return found[0] if found else None
+
+    def insert(self, table: Table, rows: Sequence[tuple[Any, ...]], *, ignore_existing: bool = False) -> None:
+        """Insert rows whose values are in the table's own order of columns."""
+        if rows:
+            for sql, params in self._database.dialect.inserts(table, rows, ignore_existing=ignore_existing):
+                self._driver.rows(sql, params)
+
+    def catalog(self) -> Catalog:
+        """Say whether the database is empty, ours or another program's."""
+        return self._database.dialect.catalog(self._driver)
+
+    def script(self, sql: str) -> None:
+        """Run SQL text of our own that needs no parameters."""
+        self._driver.script(sql)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Have something done once the transaction has committed."""
+        self._after_commit.append(action)
+
+    def committed(self) -> None:
+        """Do what was asked for."""
+        for action in self._after_commit:
+            action()
+
+
+class Database:
+    """One open database, shared by all handles of this process.
+
+    Writers take turns. Readers have connections of their own and see one snapshot each. After a fork only the process
+    that opened it may use it.
+    """
+
+    def __init__(self, url: StoreUrl, dialect: Dialect, *, ownership: Ownership | None) -> None:
+        self.url, self.dialect = url, dialect
+        self._ownership = ownership
+        self._pid = os.getpid()
+        self._writing = threading.Lock()
+        self._compiled: dict[Hashable, tuple[str, tuple[str, ...]]] = {}
+        self._readers: WeakSet[Driver] = WeakSet()
+        self._counting_readers = threading.Lock()
+        self._engine: Engine | None = None
+        self._writer: Driver | None = None
+        self._must_reopen = False
+        self._connect()
+
+    @contextmanager
+    def write(self) -> Generator[Transaction]:
+        """Run the body in a transaction of the one writer; commit durably, or leave no trace.
+
+        Raises:
+            StoreError: What the database answered, translated.
+        """
+        self._check_process()
+        with self._writing:
+            driver = self._usable_writer()
+            transaction = Transaction(self, driver)
+            try:
+                driver.begin(read_only=False)
+                yield transaction
+                driver.commit()
+            except BaseException as error:
+                self._roll_back(driver, error)
+                if isinstance(error, self.dialect.errors):
+                    raise self.dialect.translate(error, url=self.url) from error
+                raise
+            transaction.committed()
+
+    @contextmanager
+    def read(self) -> Generator[Transaction]:
+        """Run the body on one snapshot, while others write.
+
+        Raises:
+            StoreError: What the database answered, translated.
+        """
+        driver = self.open_reader()
+        try:
+            driver.begin(read_only=True)
+            yield Transaction(self, driver)
+        except self.dialect.errors as error:
+            self._note_fatal(error)
+            raise self.dialect.translate(error, url=self.url) from error
+        finally:
+            self.close_reader(driver)
+
+    def open_reader(self) -> Driver:
+        """Give a connection of its own; the caller gives it back with `close_reader`."""
+        self._check_process()
+        if self._must_reopen:
+            with self._writing:
+                self._usable_writer()
+        if self._engine is None:
+            raise self.closed()
+        driver = self.dialect.reader(self._engine)
+        with self._counting_readers:
+            self._readers.add(driver)
+        return driver
+
+    def close_reader(self, driver: Driver) -> None:
+        """Close a reader's connection, with whatever transaction it has open."""
+        with self._counting_readers:
+            self._readers.discard(driver)
+        driver.close()
+
+    def compiled(self, statement: ClauseElement) -> tuple[str, tuple[str, ...]]:
+        """Give a statement's SQL with the names of its parameters in order; compiled once."""
+        known = self._compiled.get(statement)
+        if known is None:
+            if self._engine is None:
+                raise self.closed()
+            compiled: Any = statement.compile(self._engine)
+            known = (str(compiled), tuple(compiled.positiontup or ()))
+            self._compiled[statement] = known
+        return known
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the database file, where there is one."""
+        with self._writing:
+            self.dialect.checkpoint(self._usable_writer())
+
+    def close(self, *, untouched: bool = False) -> None:
+        """Close every connection, then give the file up. Data is safe before this is called.
+
+        Args:
+            untouched: Leave the file as it is, its write-ahead log included.
+        """
+        if os.getpid() != self._pid:
+            return
+        with self._writing:
+            if self._engine is None:
+                return
+            try:
+                self._close_readers()
+                if self._writer is not None and not self._must_reopen and not untouched:
+                    self.dialect.checkpoint(self._writer)
+            except self.dialect.errors as exc:
+                _log.warning("%s was closed without a checkpoint: %s", self.url.text, exc)
+            finally:
+                self._disconnect()
+                if self._ownership is not None:
+                    self._ownership.release()
+
+    def abandon(self) -> None:
+        """Leave the connections to the process that opened them; called in a forked child.
+
+        Closing them here would crash, or write to the parent's file: so they live for ever.
+        """
+        for connection in (self._engine, self._writer, *self._readers):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+    def _connect(self) -> None:
+        try:
+            self._engine = self.dialect.open_engine(self.url)
+            self._writer = self.dialect.writer(self._engine)
+        except self.dialect.errors as exc:
+            raise self.dialect.translate(exc, url=self.url) from exc
+        self._must_reopen = False
+
+    def _disconnect(self) -> None:
+        self._close_readers()
+        if self._writer is not None:
+            self._writer.close()
+        if self._engine is not None:
+            self._engine.dispose()
+        self._engine = self._writer = None
+
+    def _close_readers(self) -> None:
+        with self._counting_readers:
+            open_now = list(self._readers)
+        for driver in open_now:
+            self.close_reader(driver)
+
+    def _usable_writer(self) -> Driver:
+        if self._must_reopen:
+            if self.url.path is None:
+                raise StoreError(f"{self.url.text} failed, and what was in memory is lost")
+            self._disconnect()
+            self._connect()
+        if self._writer is None:
+            raise self.closed()
+        return self._writer
+
+    def _roll_back(self, driver: Driver, error: BaseException) -> None:
+        self._note_fatal(error)
+        if not self._must_reopen:
+            try:
+                driver.rollback()
+            except self.dialect.errors as failure:
+                self._note_fatal(failure)
+                error.add_note(f"the rollback failed too: {failure}")
+
+    def _note_fatal(self, error: BaseException) -> None:
+        self._must_reopen = self._must_reopen or self.dialect.is_fatal(error)
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise StoreError(
+                f"{self.url.text} was opened by process {self._pid} and cannot be used in its fork {os.getpid()}: "
+                "open the store after forking"
+            )
+
+    def closed(self) -> StoreError:
+        """Give the error of whoever uses it after it was closed."""
+        return StoreError(f"{self.url.text} was closed; open it again with open_store")

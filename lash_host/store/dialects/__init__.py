@@ -1,0 +1,43 @@
+"""The seam between the store and a database: which dialects there are, and what each must provide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lash_host.store.dialects.base import (
+    Capabilities,
+    Catalog,
+    ConstraintViolated,
+    Dialect,
+    Driver,
+    Rows,
+    TransactionConflict,
+)
+from lash_host.store.dialects.url import StoreUrl, parse_store_url
+
+__all__ = [
+    "Capabilities",
+    "Catalog",
+    "ConstraintViolated",
+    "Dialect",
+    "Driver",
+    "Rows",
+    "StoreUrl",
+    "TransactionConflict",
+    "dialect_of",
+    "parse_store_url",
+]
+
+
+def dialect_of(url: StoreUrl) -> Dialect:
+    """Give the dialect a parsed URL names. Its driver is imported only now."""
+    return _DIALECTS[url.dialect]()
+
+
+def _duckdb() -> Dialect:
+    from lash_host.store.dialects.duckdb import DuckDBDialect
+
+    return DuckDBDialect()
+
+
+_DIALECTS: dict[str, Callable[[], Dialect]] = {"duckdb": _duckdb}

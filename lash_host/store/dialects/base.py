@@ -1,0 +1,175 @@
+"""What a dialect provides. It is the only place that knows a database's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sqlalchemy import Table
+from sqlalchemy.engine import Engine
+
+from lash_host.errors import StoreError
+from lash_host.store.dialects.url import StoreUrl
+
+__all__ = [
+    "Capabilities",
+    "Catalog",
+    "ConstraintViolated",
+    "Dialect",
+    "Driver",
+    "Rows",
+    "TransactionConflict",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a database can do, so that nobody asks for its name.
+
+    Attributes:
+        single_owner: One process owns the database: what it wrote of a session may be kept in memory.
+    """
+
+    single_owner: bool
+
+
+class Catalog(StrEnum):
+    """What is in a database that was just opened."""
+
+    EMPTY = "empty"
+    OURS = "ours"
+    FOREIGN = "foreign"
+
+
+class TransactionConflict(StoreError):
+    """Another transaction wrote the same rows first; nothing was written."""
+
+    code = "store_conflict"
+    retryable = True
+
+
+class ConstraintViolated(StoreError):
+    """A row broke a unique key; nothing was written."""
+
+    code = "store_constraint"
+
+
+class Rows(Protocol):
+    """The rows of a query, with the ways to read them."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The column names."""
+        ...
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Give all rows as tuples."""
+        ...
+
+    def to_arrow_table(self) -> Any:
+        """Give a `pyarrow.Table`."""
+        ...
+
+    def df(self) -> Any:
+        """Give a `pandas.DataFrame`."""
+        ...
+
+
+class Driver(Protocol):
+    """One connection. Used by one thread at a time; outside a transaction unless said."""
+
+    def begin(self, *, read_only: bool) -> None:
+        """Start a transaction. A read-only one cannot write, whatever the SQL says."""
+        ...
+
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        ...
+
+    def rollback(self) -> None:
+        """End the transaction without a trace. No error when there is none."""
+        ...
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement with positional parameters; give all its rows.
+
+        Its text is one of a bounded number: a driver may keep what it made of it.
+        """
+        ...
+
+    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> Rows:
+        """Run a query of the user's; give its rows, which need this connection until they are read."""
+        ...
+
+    def script(self, sql: str) -> None:
+        """Run any number of statements without parameters."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection. Closing twice is no error."""
+        ...
+
+    @property
+    def raw(self) -> Any:
+        """The driver's own connection."""
+        ...
+
+
+class Dialect(Protocol):
+    """One database, as the store needs it."""
+
+    name: str
+    capabilities: Capabilities
+    errors: tuple[type[Exception], ...]
+
+    def open_engine(self, url: StoreUrl) -> Engine:
+        """Open the database for good: no SQL can change its configuration afterwards.
+
+        A file that is not there is made; one that is there is not changed.
+        """
+        ...
+
+    def writer(self, engine: Engine) -> Driver:
+        """Give the engine's own connection."""
+        ...
+
+    def reader(self, engine: Engine) -> Driver:
+        """Give a connection of its own."""
+        ...
+
+    def catalog(self, driver: Driver) -> Catalog:
+        """Say whether the database is empty, ours or another program's."""
+        ...
+
+    def checkpoint(self, driver: Driver) -> None:
+        """Fold the write-ahead log into the database file, where there is one."""
+        ...
+
+    def inserts(
+        self, table: Table, rows: Sequence[tuple[Any, ...]], *, ignore_existing: bool = False
+    ) -> Iterator[tuple[str, Sequence[Any]]]:
+        """Give the statements, with parameters, that insert ``rows``, in as few as the database allows."""
+        ...
+
+    def vet_query(self, sql: str) -> None:
+        """Accept one read-only statement.
+
+        Raises:
+            QueryRefused: It is not exactly one, or not a read-only one.
+            QueryFailed: It is not SQL.
+        """
+        ...
+
+    def is_fatal(self, error: BaseException) -> bool:
+        """Whether the database must be opened anew after this error."""
+        ...
+
+    def translate(self, error: Exception, *, url: StoreUrl) -> StoreError:
+        """Turn a driver's error into one of ours."""
+        ...
+
+    def size_bytes(self, url: StoreUrl) -> int | None:
+        """Tell how much disk the database takes, without opening its file; None in memory."""
+        ...

@@ -1,0 +1,239 @@
+"""DuckDB, through duckdb-engine for its tables and its own connection where every statement counts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from sqlalchemy import Table, create_engine
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from lash_host.errors import ForeignStore, QueryFailed, QueryRefused, StoreError, StoreLocked, StoreUnwritable
+from lash_host.store.dialects.base import Capabilities, Catalog, ConstraintViolated, Driver, TransactionConflict
+from lash_host.store.dialects.url import StoreUrl
+
+__all__ = ["DuckDBDialect", "DuckDBDriver"]
+
+_CONFIG = {
+    "storage_compatibility_version": "v1.5.0",  # so that DuckDB 1.5 reads the file too
+    "enable_external_access": "false",  # SQL reaches no file, no network, no other database
+    "autoload_known_extensions": "false",
+    "autoinstall_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "python_enable_replacements": "false",  # SQL does not see Python variables
+    "python_scan_all_frames": "false",
+}
+_ROWS_PER_INSERT = 4096
+_READ_ONLY_TYPES = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+_REFUSED_FUNCTIONS = re.compile(
+    r"(force_)?checkpoint|query|json_execute_serialized_sql|write_log|truncate_duckdb_logs|setseed|nextval"
+    r"|(enable|disable)_\w+|\w+_external_resource(_type)?|python_\w+"
+)
+_UNWRITABLE = re.compile(
+    r"No space left|File too large|[Dd]isk quota|Permission denied|Read-only file system|Operation not permitted"
+    r"|Not a directory|No such file or directory|Input/output error|read-only mode"
+)
+_FOREIGN = re.compile(
+    r"not a valid DuckDB database|Is a directory|database file with version|Loading external extensions is disabled"
+    r"|[Ee]ncrypt|[Cc]orrupt|[Cc]hecksum"
+)
+_CONSTRAINT = re.compile(r"Constraint Error|constraint violation|[Dd]uplicate key")
+_CONFLICT = re.compile(r"[Cc]onflict|write-write")
+
+
+class DuckDBDriver:
+    """One DuckDB connection. What was parsed once is not parsed again."""
+
+    __slots__ = ("__weakref__", "_parsed", "raw")
+
+    def __init__(self, connection: Any, parsed: dict[str, Any]) -> None:
+        self.raw, self._parsed = connection, parsed
+
+    def begin(self, *, read_only: bool) -> None:
+        """Start a transaction."""
+        self.raw.execute("BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION")
+
+    def commit(self) -> None:
+        """Commit; DuckDB syncs its write-ahead log before it returns."""
+        self.raw.commit()
+
+    def rollback(self) -> None:
+        """End the transaction. A failed commit has ended it already."""
+        try:
+            self.raw.rollback()
+        except duckdb.TransactionException as exc:
+            if "no transaction is active" not in str(exc):
+                raise
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and fetch everything: an open result would own the connection."""
+        statement = self._parsed.get(sql)
+        if statement is None:
+            statement = self._parsed[sql] = self.raw.extract_statements(sql)[0]
+        result: list[tuple[Any, ...]] = self.raw.execute(statement, params).fetchall()
+        return result
+
+    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> Any:
+        """Run a query; give the relation that holds its rows."""
+        relation = self.raw.sql(sql) if params is None else self.raw.sql(sql, params=params)
+        if hasattr(relation, "materialize"):
+            return relation.materialize()
+        return relation.execute()  # DuckDB 1.5's word for it
+
+    def script(self, sql: str) -> None:
+        """Run any number of statements without parameters."""
+        self.raw.execute(sql)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.raw.close()
+
+
+class DuckDBDialect:
+    """A DuckDB file, or DuckDB in memory."""
+
+    name = "duckdb"
+    capabilities = Capabilities(single_owner=True)
+    errors: tuple[type[Exception], ...] = (duckdb.Error, DBAPIError)
+
+    def __init__(self) -> None:
+        self._parsed: dict[str, Any] = {}
+
+    def open_engine(self, url: StoreUrl) -> Engine:
+        """Open the file and lock the configuration. Nothing is written to a file that exists, not even its own log.
+
+        DuckDB would checkpoint when its last connection closes; in a forked child that would throw away what the
+        parent commits afterwards. So that is off, and `checkpoint` is called when the store is closed.
+        """
+        database = ":memory:" if url.path is None else str(url.path)
+        engine = create_engine(
+            URL.create("duckdb", database=database), poolclass=StaticPool, connect_args={"config": _CONFIG}
+        )
+        try:
+            self.writer(engine).script("PRAGMA disable_checkpoint_on_shutdown; SET lock_configuration = true")
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
+
+    def writer(self, engine: Engine) -> Driver:
+        """Give the engine's connection, without what lies around it."""
+        wrapper: Any = engine.raw_connection().driver_connection
+        return DuckDBDriver(wrapper, self._parsed)
+
+    def reader(self, engine: Engine) -> Driver:
+        """Give another connection to the same database; that costs microseconds."""
+        wrapper: Any = engine.raw_connection().driver_connection
+        return DuckDBDriver(wrapper.duplicate(), self._parsed)
+
+    def catalog(self, driver: Driver) -> Catalog:
+        """Look for `lash.meta` first: listing a catalog takes DuckDB milliseconds."""
+        try:
+            driver.rows("SELECT 1 FROM lash.meta LIMIT 0")
+        except duckdb.CatalogException:
+            driver.rollback()
+            driver.begin(read_only=True)
+            things = driver.rows(
+                "SELECT 1 FROM duckdb_tables() WHERE NOT internal UNION ALL"
+                " SELECT 1 FROM duckdb_views() WHERE NOT internal UNION ALL SELECT 1 FROM duckdb_sequences() LIMIT 1"
+            )
+            return Catalog.FOREIGN if things else Catalog.EMPTY
+        return Catalog.OURS
+
+    def checkpoint(self, driver: Driver) -> None:
+        """Fold the write-ahead log into the file."""
+        driver.rows("CHECKPOINT")
+
+    def inserts(
+        self, table: Table, rows: Sequence[tuple[Any, ...]], *, ignore_existing: bool = False
+    ) -> Iterator[tuple[str, Sequence[Any]]]:
+        """Insert columns rather than rows: one parameter a column, so the SQL is the same for any number of rows."""
+        columns = ", ".join(table.columns.keys())
+        numbers = range(1, len(table.columns) + 1)
+        suffix = " ON CONFLICT DO NOTHING" if ignore_existing else ""
+        head = f"INSERT INTO {table.schema}.{table.name} ({columns})"
+        if len(rows) == 1:
+            yield f"{head} VALUES ({', '.join(f'${n}' for n in numbers)}){suffix}", rows[0]
+            return
+        sql = f"{head} SELECT {', '.join(f'unnest(${n})' for n in numbers)}{suffix}"
+        iterator = iter(rows)
+        while chunk := list(islice(iterator, _ROWS_PER_INSERT)):
+            yield sql, [list(column) for column in zip(*chunk, strict=True)]
+
+    def vet_query(self, sql: str) -> None:
+        """Accept a single SELECT, EXPLAIN or PIVOT without functions that act on the database.
+
+        This gives the clear message; what makes writing impossible is the read-only transaction it then runs in.
+        """
+        try:
+            statements = duckdb.extract_statements(sql)
+        except duckdb.Error as exc:
+            raise QueryFailed(str(exc)) from exc
+        if len(statements) != 1:
+            raise QueryRefused(f"one statement at a time, got {len(statements)}")
+        tokens = list(_tokens(sql))
+        kind = statements[0].type
+        pivots = kind == duckdb.StatementType.MULTI and any(word == "pivot" for word in tokens)
+        if kind not in _READ_ONLY_TYPES and not pivots:
+            raise QueryRefused(f"only read-only queries, got {str(kind).rpartition('.')[2]}")
+        for name, following in zip(tokens, [*tokens[1:], ""], strict=True):
+            if following == "(" and _REFUSED_FUNCTIONS.fullmatch(name):
+                raise QueryRefused(f"function {name} is not for queries")
+
+    def is_fatal(self, error: BaseException) -> bool:
+        """Whether DuckDB invalidated the database: a failed checkpoint does that."""
+        return isinstance(_driver_error(error), duckdb.FatalException)
+
+    def translate(self, error: Exception, *, url: StoreUrl) -> StoreError:
+        """Read DuckDB's message: its exception types alone do not tell a full disk from a foreign file."""
+        cause = _driver_error(error)
+        message = str(cause)
+        path = url.text if url.path is None else str(url.path)
+        if isinstance(cause, duckdb.ConstraintException) or _CONSTRAINT.search(message):
+            return ConstraintViolated(message)
+        if "Could not set lock on file" in message:
+            return StoreLocked(path, holder=_lock_holder(message))
+        if isinstance(cause, duckdb.ConnectionException) and "different configuration" in message:
+            return StoreLocked(path, holder=f"this process ({os.getpid()}), which opened it with DuckDB itself")
+        if isinstance(cause, duckdb.TransactionException) and _CONFLICT.search(message):
+            return TransactionConflict(message)
+        if _UNWRITABLE.search(message):
+            return StoreUnwritable(url.text, problem=message)
+        if _FOREIGN.search(message):
+            return ForeignStore(url.text, problem=message)
+        return StoreError(f"{url.text}: {message}")
+
+    def size_bytes(self, url: StoreUrl) -> int | None:
+        """Add up the file and its write-ahead log by their directory entries; opening the file would drop its lock."""
+        if url.path is None:
+            return None
+        files = (url.path, Path(f"{url.path}.wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+
+def _tokens(sql: str) -> Iterator[str]:
+    """Give identifiers, keywords and operators in lower case, quotes off; comments and strings left out."""
+    starts = duckdb.tokenize(sql)
+    raw = sql.encode()
+    ends = [start for start, _ in starts[1:]] + [len(raw)]
+    for (start, kind), end in zip(starts, ends, strict=True):
+        if kind not in {duckdb.token_type.comment, duckdb.token_type.string_const}:
+            yield raw[start:end].decode().strip().strip('"').casefold()
+
+
+def _driver_error(error: BaseException) -> BaseException:
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig
+    return error
+
+
+def _lock_holder(message: str) -> str:
+    found = re.search(r"held in (.+?) \(PID (\d+)\)", message)
+    return f"process {found[2]} ({found[1]})" if found else "another process"

@@ -1,0 +1,75 @@
+"""Store URLs: a plain path, or a URL as SQLAlchemy writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lash_host.errors import UsageFault
+
+__all__ = ["SUPPORTED", "StoreUrl", "parse_store_url"]
+
+SUPPORTED = ("duckdb",)
+MEMORY = ":memory:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUrl:
+    """Where a store is.
+
+    Attributes:
+        dialect: Name of the database, such as ``duckdb``.
+        path: The database file, absolute and with symbolic links resolved; None for a store in memory.
+        text: The URL for messages; never holds a password.
+    """
+
+    dialect: str
+    path: Path | None
+    text: str
+
+
+def parse_store_url(url: str | Path) -> StoreUrl:
+    """Read a plain path, ``:memory:``, ``duckdb:///path`` or ``duckdb:///:memory:``.
+
+    Raises:
+        UsageFault: Empty, not a URL, or of a database that is not supported; says what is.
+    """
+    if isinstance(url, Path):
+        return _file(url)
+    text = url.strip()
+    if not text:
+        raise UsageFault("a store needs a path or a URL, got an empty one")
+    if "://" not in text:
+        return _memory() if text == MEMORY else _file(Path(text))
+    return _from_url(text)
+
+
+def _from_url(text: str) -> StoreUrl:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(text)
+    except (ArgumentError, ValueError) as exc:
+        raise UsageFault(f"not a store URL; write a path or {_forms()}") from exc
+    shown = parsed.render_as_string(hide_password=True)
+    if parsed.get_backend_name() not in SUPPORTED:
+        raise UsageFault(f"store {shown} is not supported; supported: a path or {_forms()}")
+    if parsed.host or parsed.username or parsed.query:
+        raise UsageFault(f"store {shown} has parts that a DuckDB store has no use for; write {_forms()}")
+    if parsed.database in {None, "", MEMORY}:
+        return _memory()
+    return _file(Path(str(parsed.database)))
+
+
+def _forms() -> str:
+    return " or ".join(f"{name}:///path" for name in SUPPORTED)
+
+
+def _memory() -> StoreUrl:
+    return StoreUrl(dialect="duckdb", path=None, text=f"duckdb:///{MEMORY}")
+
+
+def _file(path: Path) -> StoreUrl:
+    real = Path(path.expanduser()).resolve()
+    return StoreUrl(dialect="duckdb", path=real, text=f"duckdb:///{real}")

@@ -1,0 +1,219 @@
+"""Loading a session, from one snapshot, in as much of its graph as was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, func, literal_column, select
+
+from lash_host.contracts.store import PersistedSession, ReadScope
+from lash_host.domain.graph import SessionGraph, SessionNode
+from lash_host.domain.session import CheckpointManifest
+from lash_host.domain.usage import TokenLedgerEntry, TokenUsage, merge_ledger
+from lash_host.errors import StoreError, UsageFault
+from lash_host.store.database import Transaction
+from lash_host.store.records import load_checkpoint, load_frames, load_policy
+from lash_host.store.schema import blobs, model_calls, nodes, sessions
+from lash_host.store.sharing import SharedStore
+
+__all__ = ["load_blob", "load_node", "load_session"]
+
+_HEAD = select(
+    sessions.c.session_key,
+    sessions.c.head_revision,
+    sessions.c.leaf_node_id,
+    sessions.c.live_nodes,
+    sessions.c.current_frame_id,
+    sessions.c.frame_start_key,
+    sessions.c.frames,
+    sessions.c.policy,
+    sessions.c.checkpoint,
+    sessions.c.checkpoint_ref,
+).where(sessions.c.session_id == bindparam("session_id"), sessions.c.head_revision > literal_column("0"))
+
+_SESSION_KEY = select(sessions.c.session_key).where(sessions.c.session_id == bindparam("session_id"))
+
+_LIVE = (nodes.c.session_key == bindparam("session_key"), nodes.c.tombstoned.is_(False))
+_NODE_COLUMNS = (
+    nodes.c.node_id,
+    nodes.c.parent_node_id,
+    nodes.c.frame_id,
+    nodes.c.created_at_us,
+    nodes.c.kind,
+    nodes.c.label,
+    nodes.c.payload,
+)
+_NODES = select(*_NODE_COLUMNS).where(*_LIVE).order_by(nodes.c.node_key)
+_FRAME_NODES = (
+    select(*_NODE_COLUMNS)
+    .where(*_LIVE, nodes.c.frame_id == bindparam("frame_id"), nodes.c.node_key >= bindparam("frame_start_key"))
+    .order_by(nodes.c.node_key)
+)
+_NODE = select(*_NODE_COLUMNS).where(*_LIVE, nodes.c.node_id == bindparam("node_id"))
+_PARENTS = select(nodes.c.node_id, nodes.c.parent_node_id, nodes.c.node_key).where(*_LIVE)
+_NODE_BATCH = 256
+
+_COUNTERS = tuple(model_calls.c[name] for name in TokenUsage.model_fields)
+_TOTAL: ColumnElement[int] = sum(
+    (model_calls.c[name] for name in TokenUsage.model_fields if not name.startswith("reasoning")),
+    start=literal_column("0"),
+)
+_LEDGER = (
+    select(model_calls.c.source, model_calls.c.model, *(func.sum(counter) for counter in _COUNTERS))
+    .where(model_calls.c.session_key == bindparam("session_key"), literal_column("0") != _TOTAL)
+    .group_by(model_calls.c.source, model_calls.c.model)
+    .order_by(func.min(model_calls.c.call_key))
+)
+_BLOB = select(blobs.c.body).where(blobs.c.ref == bindparam("ref"))
+
+Row = Sequence[Any]
+
+
+def load_session(
+    store: SharedStore, session_id: str, *, scope: ReadScope, leaf_node_id: str | None
+) -> PersistedSession | None:
+    """Load a session; see `CommitStore.load_session`."""
+    if leaf_node_id is not None and scope is not ReadScope.ACTIVE_PATH:
+        raise UsageFault(f"leaf_node_id goes with scope active_path, not with {scope.value}")
+    with store.database.read() as transaction:
+        head = transaction.row(_HEAD, {"session_id": session_id})
+        if head is None:
+            return None
+        key, revision, stored_leaf, live_nodes, frame_id, frame_start, frames, policy, checkpoint, ref = head
+        manifest = load_checkpoint(checkpoint)
+        leaf = stored_leaf if leaf_node_id is None else leaf_node_id
+        match scope:
+            case ReadScope.FULL_GRAPH:
+                loaded = _all_nodes(transaction, key)
+            case ReadScope.ACTIVE_PATH:
+                loaded = _path_nodes(transaction, key, leaf)
+            case ReadScope.CURRENT_FRAME:
+                loaded = _frame_nodes(transaction, key, leaf, frame_id, frame_start)
+        bodies = _bodies(transaction, session_id, manifest)
+        ledger = _ledger(transaction.rows(_LEDGER, {"session_key": key}))
+    return PersistedSession(
+        session_id=session_id,
+        head_revision=revision,
+        policy=load_policy(policy),
+        agent_frames=load_frames(frames),
+        current_agent_frame_id=frame_id,
+        graph=SessionGraph(loaded, leaf_node_id=leaf, is_trimmed=len(loaded) < live_nodes),
+        checkpoint_ref=ref,
+        checkpoint=manifest,
+        tool_state=bodies.get(manifest.tool_state_ref),
+        plugin_snapshot=bodies.get(manifest.plugin_snapshot_ref),
+        token_ledger=ledger,
+    )
+
+
+def load_node(store: SharedStore, session_id: str, node_id: str) -> SessionNode | None:
+    """Load one node; see `CommitStore.load_node`."""
+    with store.database.read() as transaction:
+        session = transaction.row(_SESSION_KEY, {"session_id": session_id})
+        if session is None:
+            return None
+        row = transaction.row(_NODE, {"session_key": session[0], "node_id": node_id})
+    return None if row is None else _node(row)
+
+
+def load_blob(store: SharedStore, ref: str) -> bytes | None:
+    """Load bytes; see `BlobStore.load_blob`."""
+    with store.database.read() as transaction:
+        row = transaction.row(_BLOB, {"ref": ref})
+    return None if row is None else bytes(row[0])
+
+
+def _all_nodes(transaction: Transaction, key: int) -> list[SessionNode]:
+    return [_node(row) for row in transaction.rows(_NODES, {"session_key": key})]
+
+
+def _path_nodes(transaction: Transaction, key: int, leaf: str | None) -> list[SessionNode]:
+    """Follow parents over ids alone; payloads are read of the path only."""
+    links = transaction.rows(_PARENTS, {"session_key": key})
+    parents = {node_id: parent for node_id, parent, _ in links}
+    path: list[str] = []
+    at = leaf
+    while at is not None and at in parents:
+        path.append(at)
+        at = parents[at]
+    path.reverse()
+    if len(path) == len(links):
+        found = _all_nodes(transaction, key)
+    else:
+        keys = {node_id: node_key for node_id, _, node_key in links}
+        found = _nodes_by_key(transaction, key, [keys[node_id] for node_id in path])
+    by_id = {node.node_id: node for node in found}
+    return [by_id[node_id] for node_id in path]
+
+
+def _nodes_by_key(transaction: Transaction, key: int, node_keys: list[int]) -> list[SessionNode]:
+    found: list[SessionNode] = []
+    for start in range(0, len(node_keys), _NODE_BATCH):
+        batch = node_keys[start : start + _NODE_BATCH]
+        padded = [*batch, *batch[:1] * (_NODE_BATCH - len(batch))]
+        params = {"session_key": key, "first": min(batch), "last": max(batch)}
+        rows = transaction.rows(_by_keys(), params | {f"key_{n}": value for n, value in enumerate(padded)})
+        found.extend(_node(row) for row in rows)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _by_keys() -> Select[Any]:
+    wanted: list[BindParameter[int]] = [bindparam(f"key_{n}") for n in range(_NODE_BATCH)]
+    span = nodes.c.node_key.between(bindparam("first"), bindparam("last"))
+    return select(*_NODE_COLUMNS).where(*_LIVE, span, nodes.c.node_key.in_(wanted))
+
+
+def _frame_nodes(
+    transaction: Transaction, key: int, leaf: str | None, frame_id: str, frame_start: int
+) -> list[SessionNode]:
+    """Follow parents inside the frame. A leaf outside it, as of a frame without nodes yet, is loaded alone."""
+    params = {"session_key": key, "frame_id": frame_id, "frame_start_key": frame_start}
+    found = {row[0]: row for row in transaction.rows(_FRAME_NODES, params)}
+    if leaf is not None and leaf not in found:
+        row = transaction.row(_NODE, {"session_key": key, "node_id": leaf})
+        return [] if row is None else [_node(row)]
+    path: list[SessionNode] = []
+    at = leaf
+    while at is not None and at in found:
+        node = _node(found[at])
+        path.append(node)
+        at = node.parent_node_id
+    path.reverse()
+    return path
+
+
+def _node(row: Row) -> SessionNode:
+    node_id, parent_node_id, frame_id, created_at_us, kind, label, payload = row
+    return SessionNode(
+        node_id=node_id,
+        parent_node_id=parent_node_id,
+        frame_id=frame_id,
+        created_at_us=created_at_us,
+        kind=kind,
+        label=label,
+        payload_json=payload,
+    )
+
+
+def _bodies(transaction: Transaction, session_id: str, manifest: CheckpointManifest) -> dict[str | None, bytes]:
+    bodies: dict[str | None, bytes] = {}
+    for ref in {manifest.tool_state_ref, manifest.plugin_snapshot_ref} - {None}:
+        row = transaction.row(_BLOB, {"ref": ref})
+        if row is None:
+            raise StoreError(f"the checkpoint of session {session_id!r} names blob {ref!r}, which is not in the store")
+        bodies[ref] = bytes(row[0])
+    return bodies
+
+
+def _ledger(rows: Sequence[Row]) -> tuple[TokenLedgerEntry, ...]:
+    return merge_ledger(
+        TokenLedgerEntry(
+            source=source,
+            model=model,
+            usage=TokenUsage(**dict(zip(TokenUsage.model_fields, map(int, counters), strict=True))),
+        )
+        for source, model, *counters in rows
+    )

@@ -1,0 +1,83 @@
+"""Numbered steps from an empty database to today's schema. A step that was released never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from sqlalchemy import bindparam, literal_column, select, update
+
+from lash_host.errors import ForeignStore, SchemaTooNew
+from lash_host.store.database import Database, Transaction
+from lash_host.store.dialects import Catalog
+from lash_host.store.schema import meta
+
+__all__ = ["MIGRATIONS", "Migration", "migrate", "stored_version"]
+
+_VERSION = select(meta.c.value).where(meta.c.key == literal_column("'schema_version'"))
+_SET_VERSION = update(meta).where(meta.c.key == literal_column("'schema_version'")).values(value=bindparam("version"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One step. `number` is the schema version it leads to; steps are numbered from 1 without gaps."""
+
+    number: int
+    name: str
+    apply: Callable[[Transaction], None]
+
+
+def _sql(number: int, name: str) -> Migration:
+    """Make the step that runs ``NNNN_name.sql`` of this folder."""
+    file = resources.files(__name__).joinpath(f"{number:04}_{name}.sql")
+    return Migration(number=number, name=name, apply=lambda transaction: transaction.script(file.read_text("utf-8")))
+
+
+MIGRATIONS: tuple[Migration, ...] = (_sql(1, "tables"),)
+
+
+def stored_version(database: Database, *, known: int) -> int:
+    """Tell the database's schema version; 0 for an empty one.
+
+    Raises:
+        ForeignStore: It holds something else.
+        SchemaTooNew: It is beyond ``known``.
+    """
+    url = database.url.text
+    with database.read() as transaction:
+        match transaction.catalog():
+            case Catalog.EMPTY:
+                return 0
+            case Catalog.FOREIGN:
+                raise ForeignStore(url, problem="the database belongs to another program")
+            case Catalog.OURS:
+                row = transaction.row(_VERSION)
+    if row is None or not str(row[0]).isdecimal():
+        raise ForeignStore(url, problem="lash.meta holds no schema version")
+    found = int(row[0])
+    if found > known:
+        raise SchemaTooNew(url, found=found, known=known)
+    return found
+
+
+def migrate(database: Database, *, now_us: int, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """Bring a database up to date, each step in a transaction of its own; give its version.
+
+    Raises:
+        ForeignStore: The database is not ours.
+        SchemaTooNew: It was written by a newer program. In both cases it was not touched.
+    """
+    version = stored_version(database, known=len(migrations))
+    pending = migrations[version:]
+    for step in pending:
+        with database.write() as transaction:
+            step.apply(transaction)
+            if step.number == 1:
+                facts = [("schema_version", "1"), ("created_at_us", str(now_us)), ("views", "{}")]
+                transaction.insert(meta, facts)
+            else:
+                transaction.rows(_SET_VERSION, {"version": str(step.number)})
+    if pending:
+        database.checkpoint()
+    return len(migrations)

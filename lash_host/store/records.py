@@ -1,0 +1,95 @@
+"""How stored values are written as JSON text, and read back: the version first, then the value."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from lash_host.domain.frame import AgentFrame
+from lash_host.domain.policy import SessionPolicy
+from lash_host.domain.session import CheckpointManifest
+from lash_host.domain.value import JsonValue, Value
+from lash_host.errors import RecordVersionError, StoreError
+
+__all__ = [
+    "dump_frames",
+    "dump_json",
+    "load_checkpoint",
+    "load_frames",
+    "load_policy",
+]
+
+_RECORD_VERSION = 1
+
+V = TypeVar("V", bound=Value)
+
+
+def dump_json(value: JsonValue) -> str:
+    """Write compact JSON, readable where possible: what UTF-8 cannot hold is escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+    return text
+
+
+def dump_frames(frames: tuple[AgentFrame, ...]) -> str:
+    """Write frames as a JSON array."""
+    return f"[{','.join(frame.model_dump_json() for frame in frames)}]"
+
+
+def load_frames(text: str) -> tuple[AgentFrame, ...]:
+    """Read frames.
+
+    Raises:
+        RecordVersionError: One is of a version this program does not read.
+        StoreError: The text is not what was written.
+    """
+    records = _parse("agent frames", text)
+    if not isinstance(records, list):
+        raise StoreError("stored agent frames are not an array")
+    return tuple(_versioned("agent frame", AgentFrame, record) for record in records)
+
+
+def load_checkpoint(text: str) -> CheckpointManifest:
+    """Read a checkpoint manifest.
+
+    Raises:
+        RecordVersionError: It is of a version this program does not read.
+        StoreError: The text is not what was written.
+    """
+    return _versioned("checkpoint", CheckpointManifest, _parse("checkpoint", text))
+
+
+def load_policy(text: str) -> SessionPolicy:
+    """Read a policy; it has no version of its own.
+
+    Raises:
+        StoreError: The text is not what was written.
+    """
+    return _validated("policy", SessionPolicy, _parse("policy", text))
+
+
+def _versioned(kind: str, model: type[V], record: JsonValue) -> V:
+    found = record.get("schema_version") if isinstance(record, dict) else None
+    if found != _RECORD_VERSION or isinstance(found, bool):
+        raise RecordVersionError(kind, found=found, expected=_RECORD_VERSION)
+    return _validated(kind, model, record)
+
+
+def _validated(kind: str, model: type[V], record: JsonValue) -> V:
+    try:
+        return model.model_validate(record)
+    except ValidationError as exc:
+        raise StoreError(f"stored {kind} cannot be read: {exc}") from exc
+
+
+def _parse(kind: str, text: str) -> JsonValue:
+    try:
+        parsed: JsonValue = json.loads(text)
+    except ValueError as exc:
+        raise StoreError(f"stored {kind} is not JSON: {exc}") from exc
+    return parsed

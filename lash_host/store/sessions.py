@@ -1,0 +1,127 @@
+"""Sessions as a whole: what they are, how many, and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, Table, bindparam, delete, func, literal_column, select
+from sqlalchemy.sql.dml import ReturningDelete
+
+from lash_host.contracts.store import DeletionReport, StoreInfo
+from lash_host.domain.session import SessionInfo
+from lash_host.store.schema import (
+    blobs,
+    hook_calls,
+    meta,
+    model_calls,
+    nodes,
+    plugins_seen,
+    sessions,
+    tool_calls,
+    turns,
+)
+from lash_host.store.sharing import SharedStore
+
+__all__ = ["delete_session", "list_sessions", "session_info", "store_info"]
+
+_IS_SESSION = sessions.c.head_revision > literal_column("0")
+_INFO = select(
+    sessions.c.session_id,
+    sessions.c.parent_session_id,
+    sessions.c.root_session_id,
+    sessions.c.title,
+    sessions.c.created_at_us,
+    sessions.c.last_turn_at_us,
+    sessions.c.head_revision,
+    sessions.c.model,
+    sessions.c.provider_id,
+    sessions.c.turns,
+).where(_IS_SESSION)
+_ONE = _INFO.where(sessions.c.session_id == bindparam("session_id"))
+_NEWEST_FIRST = (sessions.c.last_turn_at_us.desc().nulls_last(), sessions.c.session_key.desc())
+_LIST = _INFO.order_by(*_NEWEST_FIRST).limit(bindparam("limit"))
+_CHILDREN = (
+    _INFO.where(sessions.c.parent_session_id == bindparam("parent")).order_by(*_NEWEST_FIRST).limit(bindparam("limit"))
+)
+_NO_LIMIT = 2**62
+
+_COUNTS: tuple[Select[Any], ...] = (
+    select(func.count()).select_from(sessions).where(_IS_SESSION),
+    select(func.count()).select_from(nodes).where(nodes.c.tombstoned.is_(False)),
+    select(func.count()).select_from(turns).where(turns.c.outcome.is_not(None)),
+    select(func.count(), func.coalesce(func.sum(blobs.c.size_bytes), literal_column("0"))).select_from(blobs),
+)
+_META = select(meta.c.key, meta.c.value)
+
+
+def _delete(table: Table) -> ReturningDelete[Any]:
+    key = table.c.session_key
+    return delete(table).where(key == bindparam("its_session_key")).returning(key)
+
+
+_DELETE = {table.name: _delete(table) for table in (nodes, turns, model_calls, tool_calls, hook_calls, plugins_seen)}
+_DELETE_SESSION = _delete(sessions)
+
+
+def session_info(store: SharedStore, session_id: str) -> SessionInfo | None:
+    """Tell what a session is; see `CommitStore.session_info`."""
+    with store.database.read() as transaction:
+        row = transaction.row(_ONE, {"session_id": session_id})
+    return None if row is None else _info(row)
+
+
+def list_sessions(store: SharedStore, *, parent_session_id: str | None, limit: int | None) -> list[SessionInfo]:
+    """List sessions; see `CommitStore.list_sessions`."""
+    params: dict[str, Any] = {"limit": _NO_LIMIT if limit is None else limit}
+    with store.database.read() as transaction:
+        if parent_session_id is None:
+            rows = transaction.rows(_LIST, params)
+        else:
+            rows = transaction.rows(_CHILDREN, params | {"parent": parent_session_id})
+    return [_info(row) for row in rows]
+
+
+def delete_session(store: SharedStore, session_id: str) -> DeletionReport:
+    """Delete a session; see `CommitStore.delete_session`."""
+    with store.database.write() as transaction:
+        head = store.heads.get(transaction, session_id)
+        if head is None:
+            return DeletionReport(session_id=session_id, existed=False)
+        params = {"its_session_key": head.session_key}
+        removed = {name: len(transaction.rows(statement, params)) for name, statement in _DELETE.items()}
+        transaction.rows(_DELETE_SESSION, params)
+        store.heads.settle(transaction, session_id, None)
+        return DeletionReport(
+            session_id=session_id,
+            existed=head.row["head_revision"] > 0,
+            nodes=removed["nodes"],
+            turns=removed["turns"],
+            model_calls=removed["model_calls"],
+            tool_calls=removed["tool_calls"],
+        )
+
+
+def store_info(store: SharedStore) -> StoreInfo:
+    """Tell what the store is; see `SessionStore.info`."""
+    database = store.database
+    with database.read() as transaction:
+        facts = dict(transaction.rows(_META))
+        session_count, node_count, turn_count, blob_count = (transaction.rows(query)[0] for query in _COUNTS)
+    return StoreInfo(
+        url=database.url.text,
+        dialect=database.dialect.name,
+        durability="ephemeral" if database.url.path is None else "durable",
+        schema_version=int(facts["schema_version"]),
+        created_at_us=int(facts["created_at_us"]),
+        size_bytes=database.dialect.size_bytes(database.url),
+        sessions=session_count[0],
+        nodes=node_count[0],
+        turns=turn_count[0],
+        blobs=blob_count[0],
+        blob_bytes=int(blob_count[1]),
+    )
+
+
+def _info(row: Sequence[Any]) -> SessionInfo:
+    return SessionInfo(**dict(zip(_INFO.selected_columns.keys(), row, strict=True)))
