@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import Literal
 
-from lash_host.domain.message import Message
+from lash_host.domain.message import ImagePart, Message
 
 __all__ = [
     "AppendNodes",
@@ -120,6 +120,48 @@ class _Log:
             raise ValueError("two nodes of one graph have the same id")
 
 
+class _FrameLog:
+    """The messages of one frame along a path, collected once and then only added to."""
+
+    __slots__ = ("ends", "images", "messages", "seen")
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.ends: list[int] = []
+        """How many messages there are up to each node of the path."""
+        self.images: list[tuple[int, str]] = []
+        self.seen: set[str] = set()
+
+    def take(self, node: SessionNode, frame_id: str) -> None:
+        """Go one node further along the path: a message of the frame counts once, a transient one never."""
+        if node.kind == "message" and node.frame_id == frame_id:
+            message = node.message
+            if not message.is_transient and message.message_id not in self.seen:
+                self.seen.add(message.message_id)
+                self.images.extend(
+                    (len(self.messages), part.blob_ref) for part in message.parts if isinstance(part, ImagePart)
+                )
+                self.messages.append(message)
+        self.ends.append(len(self.messages))
+
+
+class _Path:
+    """Nodes from the root on, shared by every graph whose active path is a prefix of them."""
+
+    __slots__ = ("frames", "nodes")
+
+    def __init__(self, nodes: list[SessionNode]) -> None:
+        self.nodes = nodes
+        self.frames: dict[str, _FrameLog] = {}
+
+    def frame(self, frame_id: str, *, length: int) -> _FrameLog:
+        """Give a frame's log, complete up to ``length`` nodes."""
+        log = self.frames.setdefault(frame_id, _FrameLog())
+        for node in islice(self.nodes, len(log.ends), length):
+            log.take(node, frame_id)
+        return log
+
+
 class SessionGraph:
     """An immutable view of a session's nodes.
 
@@ -137,8 +179,8 @@ class SessionGraph:
         self.leaf_node_id = leaf_node_id
         self.is_trimmed = is_trimmed
         """Whether older or other nodes exist in the store that are not here."""
-        self._path: list[SessionNode] = self._walk(leaf_node_id)
-        self._path_count = len(self._path)
+        self._path = _Path(self._walk(leaf_node_id))
+        self._path_count = len(self._path.nodes)
 
     def __len__(self) -> int:
         """How many nodes there are, on the active path or off it."""
@@ -161,11 +203,11 @@ class SessionGraph:
     @property
     def active_path(self) -> Sequence[SessionNode]:
         """The nodes from the root to the leaf; begins later where the parent of the first is not here."""
-        return self._path[: self._path_count]
+        return self._path.nodes[: self._path_count]
 
     def active_path_contains(self, node_id: str) -> bool:
         """Whether a node is an ancestor of the leaf, or the leaf."""
-        return any(node.node_id == node_id for node in islice(self._path, self._path_count))
+        return any(node.node_id == node_id for node in islice(self._path.nodes, self._path_count))
 
     def append(self, nodes: Sequence[SessionNode]) -> SessionGraph:
         """Give the graph with ``nodes`` at its end; the last becomes the leaf.
@@ -214,17 +256,18 @@ class SessionGraph:
 
     def frame_messages(self, frame_id: str) -> list[Message]:
         """Give the messages of a frame along the active path, each id once, transient ones left out."""
-        seen: set[str] = set()
-        messages: list[Message] = []
-        for node in islice(self._path, self._path_count):
-            if node.kind != "message" or node.frame_id != frame_id:
-                continue
-            message = node.message
-            if message.is_transient or message.message_id in seen:
-                continue
-            seen.add(message.message_id)
-            messages.append(message)
-        return messages
+        if self._path_count == 0:
+            return []
+        log = self._path.frame(frame_id, length=self._path_count)
+        return log.messages[: log.ends[self._path_count - 1]]
+
+    def frame_images(self, frame_id: str) -> set[str]:
+        """Give the blob refs of the images among a frame's messages, without looking at each message again."""
+        if self._path_count == 0:
+            return set()
+        log = self._path.frame(frame_id, length=self._path_count)
+        end = log.ends[self._path_count - 1]
+        return {ref for index, ref in log.images if index < end}
 
     def _derive(self, log: _Log, *, leaf: str | None, appended: Sequence[SessionNode]) -> SessionGraph:
         graph = object.__new__(SessionGraph)
@@ -232,12 +275,12 @@ class SessionGraph:
         graph.leaf_node_id, graph.is_trimmed = leaf, self.is_trimmed
         chained = bool(appended) and appended[0].parent_node_id == self.leaf_node_id
         chained = chained and all(b.parent_node_id == a.node_id for a, b in pairwise(appended))
-        if chained and len(self._path) == self._path_count:
-            self._path.extend(appended)
-            graph._path = self._path
+        if chained and len(self._path.nodes) == self._path_count:
+            self._path.nodes.extend(appended)
+            graph._path, graph._path_count = self._path, self._path_count + len(appended)
         else:
-            graph._path = graph._walk(leaf)
-        graph._path_count = self._path_count + len(appended) if graph._path is self._path else len(graph._path)
+            graph._path = _Path(graph._walk(leaf))
+            graph._path_count = len(graph._path.nodes)
         return graph
 
     def _walk(self, leaf: str | None) -> list[SessionNode]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lash_host.domain.commit import content_ref
 from lash_host.domain.effect import EffectKind, EffectScope
@@ -12,7 +12,7 @@ from lash_host.errors import ModelCallError
 from lash_host.runtime.model_calls import ModelCall, call_model
 from lash_host.runtime.resident import ResidentSession
 
-__all__ = ["SessionCompletions"]
+__all__ = ["SessionCompletions", "image_refs", "load_images"]
 
 
 class SessionCompletions:
@@ -43,7 +43,7 @@ class SessionCompletions:
             model=state.effective_policy.model,
             system=system,
             messages=tuple(messages),
-            blobs=await load_images(self._session, messages),
+            blobs=await load_images(self._session, image_refs(messages)),
             output_tokens_limit=output_tokens_limit,
             scope=RequestScope(
                 session_id=state.session_id,
@@ -72,11 +72,15 @@ class SessionCompletions:
         return outcome.response
 
 
-async def load_images(session: ResidentSession, messages: Sequence[Message]) -> dict[str, bytes]:
-    """Give the bytes of the images among messages, from memory or the store."""
-    refs = {part.blob_ref for message in messages for part in message.parts if part.kind == "image"}
+def image_refs(messages: Sequence[Message]) -> set[str]:
+    """Name the images among messages."""
+    return {part.blob_ref for message in messages for part in message.parts if part.kind == "image"}
+
+
+async def load_images(session: ResidentSession, refs: Collection[str]) -> dict[str, bytes]:
+    """Give the bytes of images, from memory or the store; those that are in neither are left out."""
     store = session.services.store
-    for ref in refs - session.blobs.keys():
+    for ref in set(refs) - session.blobs.keys():
         data = await store.call(store.store.load_blob, ref)
         if data is not None:
             session.blobs[ref] = data

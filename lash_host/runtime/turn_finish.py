@@ -117,7 +117,7 @@ async def _after_commit(turn: TurnContext, ended: EndedTurn, head_revision: int)
             await session.plugins.protocol.restore_session(session.view)
         result = _result(turn, ended, head_revision)
         await session.plugins.emit(TurnPersisted(session_id=session.session_id, result=result, state=session.view))
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001  the commit stands, whoever fails after it
         _log.exception("after the commit of turn %s", turn.turn_id)
         session.needs_reload = True
         code = exc.code if isinstance(exc, LashError) else "after_commit_failed"

@@ -43,7 +43,7 @@ from lash_host.errors import PluginHookError, ToolStateError, TurnAborted
 from lash_host.hookspecs.prompt import PromptContext
 from lash_host.hookspecs.stream import ResponseTransform, StreamChunk, StreamFinishedContext
 from lash_host.hookspecs.turn import CheckpointContext
-from lash_host.runtime.completions import load_images
+from lash_host.runtime.completions import image_refs, load_images
 from lash_host.runtime.model_calls import ModelCall, StreamSink, call_model
 from lash_host.runtime.turn_context import TurnContext
 from lash_host.runtime.turn_preparation import PreparedTurn
@@ -213,7 +213,7 @@ class _Loop:
             messages=messages,
             tools=self.environment.catalog.specs(),
             tool_choice=command.tool_choice,
-            blobs=await load_images(turn.session, messages),
+            blobs=await load_images(turn.session, self._images(state)),
             output_tokens_limit=turn.policy.model.output_tokens_limit,
             scope=RequestScope(
                 session_id=turn.session.session_id,
@@ -223,6 +223,11 @@ class _Loop:
                 idempotency_key=f"{turn.session.session_id}:{turn.turn_id}:model:{command.iteration}",
             ),
         )
+
+    def _images(self, state: TurnMachineState) -> set[str]:
+        view, shown = self.turn.view, self.start.prepared.messages
+        before = view.graph.frame_images(view.frame_id) if shown is view.messages else image_refs(shown)
+        return before | image_refs(state.new_messages)
 
     async def _run_tools(self, state: TurnMachineState, command: RunTools) -> TurnEvent:
         turn = self.turn

@@ -116,7 +116,7 @@ def test_many_single_appends_share_one_log_and_one_path():
         graph = graph.append([one])
     assert graph._log is first._log
     assert graph._path is first._path
-    assert len(graph) == len(graph._log.nodes) == len(graph._path) == count
+    assert len(graph) == len(graph._log.nodes) == len(graph._path.nodes) == count
     assert len(first) == len(first.active_path) == 0
 
 
