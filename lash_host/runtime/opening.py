@@ -98,7 +98,9 @@ def _fresh_state(services: HostServices, request: OpenRequest, session_id: str) 
         asked = request.model if request.model is not None else services.settings.model
         model = services.resolve_model(asked, provider_id=request.provider)
         policy = (
-            SessionPolicy(model=model) if request.policy is None else request.policy.model_copy(update={"model": model})
+            SessionPolicy(model=model, max_turns=services.settings.max_turns)
+            if request.policy is None
+            else request.policy.model_copy(update={"model": model})
         )
     options: PluginOptions = {key: dict(value) for key, value in (request.plugin_options or {}).items()}
     frame = initial_frame(
