@@ -118,6 +118,12 @@ class DriverQueryResult(QueryResult):
         _require("polars", what="QueryResult.pl()")
         return import_module("polars").from_arrow(self.arrow())
 
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give the rows by the Arrow PyCapsule interface, which needs no package. May be asked again until `close`."""
+        if not self._is_open:
+            raise _read_already()
+        return self._rows.__arrow_c_stream__(requested_schema)
+
     def close(self) -> None:
         """Let go of the rows that were not read."""
         if self._is_open:
@@ -126,7 +132,7 @@ class DriverQueryResult(QueryResult):
 
     def _read(self, way: Callable[[], T]) -> T:
         if not self._is_open:
-            raise UsageFault("the rows of this query were read or closed already; run it again")
+            raise _read_already()
         try:
             return way()
         except self._database.dialect.errors as exc:
@@ -138,3 +144,7 @@ class DriverQueryResult(QueryResult):
 def _require(package: str, *, what: str) -> None:
     if find_spec(package) is None:
         raise UsageFault(f"{what} needs {package}: pip install {package}")
+
+
+def _read_already() -> UsageFault:
+    return UsageFault("the rows of this query were read or closed already; run it again")

@@ -76,6 +76,10 @@ class Rows(Protocol):
         """Give a `pandas.DataFrame`."""
         ...
 
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give an Arrow stream in a PyCapsule. Asked again, it starts anew."""
+        ...
+
 
 class Driver(Protocol):
     """One connection. Used by one thread at a time; outside a transaction unless said."""
