@@ -30,6 +30,9 @@ _EARLIER = re.compile(
 _ONLY_LAST = re.compile(r"\b(?:previous|last|prior) (?:question|message|prompt|request|input|thing)\b", re.IGNORECASE)
 _ONLY_FIRST = re.compile(r"\bfirst (?:question|message|prompt|request|input|thing)\b", re.IGNORECASE)
 _SUMMARY_ASKED = re.compile(r"\bsummar", re.IGNORECASE)
+_TRANSCRIPT_LINE = re.compile(r"(?:user|assistant|tools?): ", re.IGNORECASE)
+_USER_LINE = re.compile(r"^user: (.*[^:\s])\s*$", re.IGNORECASE | re.MULTILINE)
+"""What the user said, in a summary; a line that ends with a colon is the heading of an earlier summary."""
 _QUOTED_MESSAGES = 20
 _SUMMARY_LINES = 40
 
@@ -139,18 +142,23 @@ def _user_texts(messages: Sequence[Message]) -> list[str]:
         if message.role is Role.USER and message.origin is None and message.text.strip():
             texts.append(message.text)
         elif message.origin is not None and message.origin.kind in {"compaction", "plugin"}:
-            texts += re.findall(r"^User: (.+)$", message.text, re.MULTILINE)
+            texts += _USER_LINE.findall(message.text)
     return texts
 
 
 def _summary(messages: Sequence[Message], asked_at: int | None) -> str:
-    """List who said what, a line each; where all there is is the order to summarize, list the order's own lines."""
+    """List who said what, a line each.
+
+    Where the order to summarize is all there is, its own lines are listed: those of a transcript ("user: ...") if it
+    holds one.
+    """
     names = {Role.USER: "User", Role.ASSISTANT: "Assistant"}
     order = asked_at if asked_at is not None and _SUMMARY_ASKED.search(messages[asked_at].text) else None
     told = [message for index, message in enumerate(messages) if index != order and message.role in names]
     lines = [f"{names[message.role]}: {shortened(message.text, 200)}" for message in told if message.text.strip()]
     if not lines and order is not None:
-        lines = [shortened(line, 200) for line in messages[order].text.splitlines() if line.strip()]
+        own = [shortened(line, 200) for line in messages[order].text.splitlines() if line.strip()]
+        lines = [line for line in own if _TRANSCRIPT_LINE.match(line)] or own
     left_out = len(lines) - _SUMMARY_LINES
     note = [f"({left_out} earlier lines left out)"] if left_out > 0 else []
     return "\n".join([*note, *lines[-_SUMMARY_LINES:]]) or "There was nothing to summarize."

@@ -141,12 +141,19 @@ def test_a_summary_is_bounded(ask, conversation):
     assert max(map(len, lines)) < 220
 
 
-def test_a_transcript_in_the_order_itself_is_summarized(ask):
-    assert ask("Summarize:\nuser: hi\nassistant: ho", tools=[]).text == "Summarize:\nuser: hi\nassistant: ho"
+@pytest.mark.parametrize(
+    ("order", "summary"),
+    [
+        ("Summarize this.\n\nuser: hi\nthere\nassistant: ho", "user: hi\nassistant: ho"),
+        ("Summarize:\nroses are\n\nred", "Summarize:\nroses are\nred"),
+    ],
+)
+def test_a_text_in_the_order_itself_is_summarized(order, summary, ask):
+    assert ask(order, tools=[]).text == summary
 
 
 def test_it_remembers_what_its_summary_says_was_asked(ask, conversation):
-    summary = "Compaction summary:\nUser: alpha?\nAssistant: one"
+    summary = "Summary:\nuser: Summary of it so far:\nUser: alpha?\nAssistant: one"
     conversation.assistant(summary, origin=MessageOrigin(kind="compaction")).user("what did I ask before?")
     assert "Before this you asked: “alpha?”" in ask(conversation).text
 
