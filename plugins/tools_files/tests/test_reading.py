@@ -66,7 +66,9 @@ def test_offset_and_limit_choose_lines(root, make):
         ({"column_bytes": -1}, "invalid_argument"),
         ({"offset": 3}, "past_end"),
         ({"offset": 99}, "past_end"),
+        ({"offset": 10**30}, "past_end"),
         ({"column_bytes": 2}, "past_end"),
+        ({"column_bytes": 10**30}, "past_end"),
     ],
 )
 def test_impossible_arguments_are_refused(root, make, arguments, code):
@@ -156,7 +158,7 @@ def test_a_column_within_a_character_moves_on_to_the_next(root, make):
     make("a.txt", "€€€\n")
     assert read_file(root, "a.txt", column_bytes=1) == "€€\n"
     assert read_file(root, "a.txt", column_bytes=3) == "€€\n"
-    with pytest.raises(FileToolError, match="the line has 9 bytes"):
+    with pytest.raises(FileToolError, match="the line has 9 bytes that can be read; column_bytes 8 is past them"):
         read_file(root, "a.txt", column_bytes=8)
 
 
@@ -213,6 +215,9 @@ def test_a_huge_hole_is_not_read_through(root, folder):
     with pytest.raises(FileToolError, match="beyond the first 1,048,576 bytes") as caught:
         read_file(root, "sparse", offset=100_000, max_scan_bytes=1 << 20)
     assert caught.value.code == "too_large"
+    with pytest.raises(FileToolError) as caught:
+        read_file(root, "sparse", offset=2000, column_bytes=10**30, max_scan_bytes=1 << 20)
+    assert caught.value.code == "past_end"
 
 
 @pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs the proc file system")

@@ -77,12 +77,15 @@ class TextFile:
         Raises:
             FileToolError: The line is not that long.
         """
-        end, position = self.line_end(start), start + column_bytes
-        following = self.read_at(position, _LONGEST_CHARACTER_BYTES - 1)
-        position += len(following) - len(following.lstrip(_CONTINUATION_BYTES))
-        if end is not None and position >= end:
-            message = f"{shown_path(self._path)}: the line has {plural(end - start, 'byte')}"
-            raise FileToolError(f"{message}; column_bytes {column_bytes} is past its end", code="past_end")
+        end = self.line_end(start)
+        reach = self._max_scan_bytes if end is None else end - start
+        position = start + column_bytes
+        if column_bytes < reach:
+            following = self.read_at(position, _LONGEST_CHARACTER_BYTES - 1)
+            position += len(following) - len(following.lstrip(_CONTINUATION_BYTES))
+        if position - start >= reach:
+            message = f"{shown_path(self._path)}: the line has {plural(reach, 'byte')} that can be read"
+            raise FileToolError(f"{message}; column_bytes {column_bytes} is past them", code="past_end")
         return position
 
     def line_end(self, start: int) -> int | None:

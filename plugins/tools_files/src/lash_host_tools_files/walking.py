@@ -122,7 +122,7 @@ def walk(
                 report.too_deep += len(below)
             else:
                 pending.extend(reversed(below))
-        if allowance.is_over:
+        if pending and allowance.is_over:
             report.stopped = report.stopped or f"{allowance.seconds:g} s"
 
 
