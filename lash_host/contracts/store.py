@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
@@ -203,6 +203,10 @@ class QueryResult(ABC):
     @abstractmethod
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Give all rows as tuples."""
+
+    def batches(self, *, rows: int = 10_000) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """Give all rows as tuples, at most ``rows`` at a time where the database can, so that none piles up."""
+        yield self.fetchall()
 
     @abstractmethod
     def arrow(self) -> Any:

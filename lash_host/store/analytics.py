@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -101,6 +101,18 @@ class DriverQueryResult(QueryResult):
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Give all rows as tuples."""
         return self._read(self._rows.fetchall)
+
+    def batches(self, *, rows: int = 10_000) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """Give all rows as tuples, at most ``rows`` at a time."""
+        if not self._is_open:
+            raise _read_already()
+        try:
+            while batch := self._rows.fetchmany(rows):
+                yield batch
+        except self._database.dialect.errors as exc:
+            raise QueryFailed(str(exc)) from exc
+        finally:
+            self.close()
 
     def arrow(self) -> Any:
         """Give a `pyarrow.Table`."""

@@ -68,6 +68,10 @@ class Rows(Protocol):
         """Give all rows as tuples."""
         ...
 
+    def fetchmany(self, size: int, /) -> list[tuple[Any, ...]]:
+        """Give the next rows as tuples, at most ``size``; none at the end."""
+        ...
+
     def to_arrow_table(self) -> Any:
         """Give a `pyarrow.Table`."""
         ...
