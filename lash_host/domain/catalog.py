@@ -149,9 +149,10 @@ def refresh_tool_state(current: ToolState, live: Mapping[str, ToolManifest]) -> 
         for tool_id, manifest in live.items()
     }
     tools = _without_superseded(remembered, bound) | bound
-    if tools == current.tools and not current.removed:
+    if tools == current.tools:
         return current
-    return ToolState(generation=current.generation + 1, tools=_sorted(tools))
+    removed = tuple(tool_id for tool_id in current.removed if tool_id not in live)
+    return ToolState(generation=current.generation + 1, tools=_sorted(tools), removed=removed)
 
 
 def set_membership(state: ToolState, names: Sequence[str], *, present: bool) -> ToolState:

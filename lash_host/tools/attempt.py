@@ -66,7 +66,7 @@ class Attempts:
         while True:
             output = await self._attempt()
             failure = output.outcome
-            if not isinstance(failure, ToolFailure) or self.scene.context.cancelled.is_set():
+            if not isinstance(failure, ToolFailure):
                 return output
             delay_s = next_retry_delay_s(policy, failure, attempt=self.made, has_call_id=bool(self.call_id))
             if delay_s is None:

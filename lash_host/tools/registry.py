@@ -65,7 +65,7 @@ class ToolRegistry:
             GenerationMismatch: The state changed since the export.
             ToolStateError: The edit names a tool that nobody provides.
         """
-        self._state = apply_tool_state(self._state, edited.model_copy(deep=True), self.source.manifests)
+        self._state = apply_tool_state(self._state, edited, self.source.manifests)
         return self._state.generation
 
     def restore_state(self, stored: ToolState) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ class ToolRegistry:
         Raises:
             ToolStateError: The stored state contradicts itself.
         """
-        self._state = restore_tool_state(stored.model_copy(deep=True), self.source.manifests)
+        self._state = restore_tool_state(stored, self.source.manifests)
         return self._state.orphaned_ids
 
     def refresh(self, providers: Sequence[Owned[ToolProvider]]) -> bool:

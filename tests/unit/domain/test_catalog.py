@@ -145,7 +145,8 @@ def test_a_refresh_drops_an_orphan_whose_name_is_taken():
 
 
 def test_a_refresh_brings_removed_tools_back():
-    assert refresh_tool_state(state(3, removed=("a",)), live("a")) == state(4, entry("a"))
+    current = state(3, removed=("a", "gone"))
+    assert refresh_tool_state(current, live("a")) == state(4, entry("a"), removed=("gone",))
 
 
 def test_membership_of_several_tools_is_one_generation():

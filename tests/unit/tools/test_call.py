@@ -180,7 +180,12 @@ def test_what_hooks_and_tools_do_to_their_arguments_does_not_reach_others(stage,
         arguments["items"].append("by tool")
         return ToolOutput.success(arguments["items"])
 
+    def spoil(context):
+        context.arguments.clear()
+
     stage.hooks.before = before
+    stage.hooks.after = lambda context: spoil(context) or DirectiveFold()
+    stage.hooks.projected = spoil
     call = make_part("read", items=["by model"])
     batch = stage.add("read", tool).run(call)
     assert batch.results[0].output.outcome.value == ["by model", "by tool"]

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from lash_host.domain.directive import DirectiveFold, Owned
 from lash_host.domain.message import Message, Role, is_prompt_resume_safe
 from lash_host.domain.tool import ToolCancelled, ToolFailure, ToolOutput, ToolRetry, ToolRetryPolicy
 from lash_host.errors import SessionLeaseLost, StoreUnwritable
@@ -208,6 +209,27 @@ def test_a_hook_that_is_asked_while_the_turn_is_cancelled_lets_no_tool_run(stage
     batch = _cancel_when(stage, asked, make_part("read"))
     assert statuses(batch) == ["cancelled"]
     assert stage.provider.executed == []
+
+
+def test_a_hook_that_cancels_the_turn_lets_no_tool_run(stage, make_part):
+    stage.grace_s = 10.0
+    stage.hooks.before = lambda _: stage.cancelled.set() or DirectiveFold(events=(Owned("p", "too late"),))
+    batch = stage.add("read").run(make_part("read"))
+    assert statuses(batch) == ["cancelled"]
+    assert stage.provider.executed == []
+    assert stage.kinds == ["tool_call_started:c1", "tool_call_completed:c1"]
+
+
+def test_a_call_that_has_not_begun_when_the_turn_is_cancelled_is_not_run(stage, make_part):
+    async def tool(_arguments, _context):
+        stage.cancelled.set()
+        return ToolOutput.success()
+
+    stage.grace_s = 10.0
+    stage.add("first", tool).add("second")
+    batch = stage.run(make_part("first", call_id="a"), make_part("second", call_id="b"))
+    assert statuses(batch) == ["success", "cancelled"]
+    assert [context.call_id for context in stage.hooks.of("before")] == ["a"]
 
 
 def test_a_tool_can_say_itself_that_it_was_cancelled(stage, make_part):
