@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from pydantic import ValidationError
 
-from lash_host.domain.tool import FailureClass, ToolOutput
+from lash_host.domain.tool import FailureClass, ToolFailure, ToolOutput, ToolRetry
+from lash_host.errors import ToolFailedError
 
 __all__ = ["checked_output", "contained", "runtime_failure"]
 
@@ -19,7 +20,7 @@ def runtime_failure(message: str, *, code: str, failure_class: FailureClass) -> 
 
 
 async def contained(run: Callable[[], Awaitable[ToolOutput]]) -> ToolOutput:
-    """Run a tool; whatever it raises becomes a failure with code ``tool_error``.
+    """Run a tool; whatever it raises becomes a failure, with code ``tool_error`` unless it is a `ToolFailedError`.
 
     A tool that exits the interpreter is contained too, and so is one that raises `asyncio.CancelledError` although
     nobody cancelled it.
@@ -34,6 +35,9 @@ async def contained(run: Callable[[], Awaitable[ToolOutput]]) -> ToolOutput:
         if task is not None and task.cancelling():
             raise
         return ToolOutput.failure("the tool cancelled itself")
+    except ToolFailedError as exc:
+        retry = ToolRetry(disposition="safe" if exc.retryable else "never", after_ms=exc.retry_after_ms)
+        return ToolOutput(outcome=ToolFailure(code=exc.code, message=exc.message, retry=retry))
     except (Exception, SystemExit) as exc:  # noqa: BLE001  a tool is a plugin: its failure is feedback to the model
         said = str(exc).strip()
         return ToolOutput.failure(f"{type(exc).__name__}: {said}" if said else type(exc).__name__)

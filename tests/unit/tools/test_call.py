@@ -8,8 +8,8 @@ import pytest
 
 from lash_host.domain.directive import AbortTurn, DirectiveFold, Owned, PluginMessage
 from lash_host.domain.policy import ToolAccess
-from lash_host.domain.tool import FailureClass, FinishControl, ToolOutput, ToolSuccess
-from lash_host.errors import PluginHookError
+from lash_host.domain.tool import FailureClass, FinishControl, ToolOutput, ToolRetry, ToolSuccess
+from lash_host.errors import PluginHookError, ToolFailedError
 
 PATH = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 
@@ -298,6 +298,15 @@ def test_whatever_a_tool_raises_is_a_failure_of_its_call(stage, error, message):
     assert failed(outcome) == (FailureClass.EXECUTION, "tool_error", message)
     assert outcome.source == "tool"
     assert len(stage.hooks.of("after")) == 1
+
+
+def test_a_tool_may_say_how_it_failed(stage):
+    async def tool(_arguments, _context):
+        raise ToolFailedError("too many requests", code="rate_limited", retry_after_ms=500)
+
+    outcome = stage.add("fetch", tool).call("fetch")
+    assert failed(outcome) == (FailureClass.EXECUTION, "rate_limited", "too many requests")
+    assert outcome.retry == ToolRetry(disposition="safe", after_ms=500)
 
 
 def test_a_tool_that_cancels_its_task_is_cancelled_alone(stage, make_part):
