@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 
@@ -147,7 +147,7 @@ class LashRuntime:
             finally:
                 self._cancelled = None
 
-    async def stream(self, turn_input: TurnInputLike) -> AsyncIterator[TurnActivity]:
+    async def stream(self, turn_input: TurnInputLike) -> AsyncGenerator[TurnActivity, None]:
         """Run a turn and give what happens, as it happens; the last activity is `TurnFinished` with the result.
 
         Leaving the iteration early cancels the turn, which is committed as cancelled.
