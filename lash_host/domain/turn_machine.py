@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
-from lash_host.domain.message import Message, Part, Role, TextPart, ToolResultPart
+from lash_host.domain.message import Message, Part, Role, TextPart, ToolCallPart, ToolResultPart
 from lash_host.domain.model import ModelResponse, TerminalReason
 from lash_host.domain.protocol import (
     CallTools,
@@ -290,7 +290,7 @@ def _on_response(state: TurnMachineState, response: ModelResponse, driver: TurnD
     step = driver.on_response(response, state.view)
     match step:
         case CallTools(parts=parts):
-            message = _message(state, Role.ASSISTANT, parts)
+            message = _message(state, Role.ASSISTANT, _with_unique_call_ids(state, parts))
             return replace(state, new_messages=(*state.new_messages, message), waiting_for=RunTools(message=message))
         case Complete():
             checkpoint = RunCheckpoint(kind=CheckpointKind.BEFORE_COMPLETION)
@@ -299,6 +299,20 @@ def _on_response(state: TurnMachineState, response: ModelResponse, driver: TurnD
             return _driver_stop(state, step)
         case _:
             assert_never(step)
+
+
+def _with_unique_call_ids(state: TurnMachineState, parts: Sequence[Part]) -> list[Part]:
+    """Rename calls whose id is blank or was used in this turn: some servers number each answer's calls from zero."""
+    used = {call.call_id for message in state.new_messages for call in message.tool_calls}
+    unique: list[Part] = []
+    for index, part in enumerate(parts):
+        if isinstance(part, ToolCallPart):
+            if not part.call_id or part.call_id in used:
+                unique.append(part.model_copy(update={"call_id": f"{state.turn_id}:call:{state.iteration}:{index}"}))
+                continue
+            used.add(part.call_id)
+        unique.append(part)
+    return unique
 
 
 def _on_tool_results(

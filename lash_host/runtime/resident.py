@@ -85,7 +85,8 @@ class ResidentSession:
     def catalog(self) -> ToolCatalog:
         """Give the tools the session may call now."""
         access = self.state.current_frame.assignment.tool_access
-        return self.catalogs.get(self.registry, self.plugins, tool_access=access)
+        extensions = self.services.plugins.extensions()
+        return self.catalogs.get(self.registry, self.plugins, tool_access=access, extensions=extensions)
 
     def tool_manifests(self) -> tuple[ToolManifest, ...]:
         """Give the manifests of the catalog."""

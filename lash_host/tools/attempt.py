@@ -84,10 +84,14 @@ class Attempts:
 
     @property
     def _replay_key(self) -> str:
-        """The tool's idempotency key. A call without an id is known by its place, lest two of them share a key."""
+        """The tool's idempotency key: the same over attempts and re-drives, and no other call's.
+
+        It names the turn, for some servers number each answer's calls from zero; a call without an id is known by
+        its place.
+        """
         context = self.scene.context
-        place = self.call_id or f"{context.turn_id}:{context.iteration}:{self.index}"
-        return f"lash-tool:{context.session_id}:{place}:{self.tool.manifest.name}"
+        place = self.call_id or f"{context.iteration}:{self.index}"
+        return f"lash-tool:{context.session_id}:{context.turn_id}:{place}:{self.tool.manifest.name}"
 
     async def _attempt(self) -> ToolOutput:
         context = self.scene.context

@@ -395,3 +395,17 @@ async def test_usage_agrees_everywhere(tmp_path: Path) -> None:
 
 async def test_plain_settings_bound_a_turn() -> None:
     assert Settings().max_turns is not None
+
+
+async def test_a_server_that_reuses_call_ids_does_not_confuse_calls() -> None:
+    reused = tool_call("count", {}, call_id="call_0")
+    twice = tool_calls(("count", {}), ("count", {}))
+    twice = twice.model_copy(
+        update={"parts": tuple(part.model_copy(update={"call_id": "call_0"}) for part in twice.parts)}
+    )
+    provider = ScriptedProvider(replies=[reused, twice, text("3"), reused, text("4")])
+    async with scripted_host(provider=provider, plugins=COUNTER) as host, host.session("s") as session:
+        result = await session.turn("count")
+        assert [record.output.outcome.value for record in result.tool_calls] == [1, 2, 3]
+        assert len({record.call_id for record in result.tool_calls}) == 3
+        assert (await session.turn("count")).tool_calls[0].output.outcome.value == 4

@@ -66,7 +66,7 @@ def test_attempts_are_effects_of_their_own_with_one_key_for_the_tool(stage):
     ]
     contexts = [context for *_, context in stage.provider.executed]
     assert [(context.attempt, context.max_attempts) for context in contexts] == [(1, 3), (2, 3), (3, 3)]
-    assert {context.replay_key for context in contexts} == {"lash-tool:s1:c1:fetch"}
+    assert {context.replay_key for context in contexts} == {"lash-tool:s1:t1:c1:fetch"}
 
 
 def test_an_idempotent_tool_needs_a_call_id_to_be_tried_again(stage, make_part):

@@ -56,7 +56,7 @@ def test_a_tool_is_told_where_it_runs(stage):
     ((_, _, context),) = stage.provider.executed
     assert (context.session_id, context.turn_id, context.call_id) == ("s1", "t1", "c1")
     assert (context.frame_id, context.state.session_id) == ("s1:frame:initial", "s1")
-    assert (context.attempt, context.max_attempts, context.replay_key) == (1, 1, "lash-tool:s1:c1:read")
+    assert (context.attempt, context.max_attempts, context.replay_key) == (1, 1, "lash-tool:s1:t1:c1:read")
     assert context.cancelled is stage.cancelled
 
 
