@@ -107,8 +107,7 @@ class DriverQueryResult(QueryResult):
         if not self._is_open:
             raise _read_already()
         try:
-            while batch := self._rows.fetchmany(rows):
-                yield batch
+            yield from self._driver.batches(self._rows, rows)
         except self._database.dialect.errors as exc:
             raise QueryFailed(str(exc)) from exc
         finally:

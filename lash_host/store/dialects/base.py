@@ -68,10 +68,6 @@ class Rows(Protocol):
         """Give all rows as tuples."""
         ...
 
-    def fetchmany(self, size: int, /) -> list[tuple[Any, ...]]:
-        """Give the next rows as tuples, at most ``size``; none at the end."""
-        ...
-
     def to_arrow_table(self) -> Any:
         """Give a `pyarrow.Table`."""
         ...
@@ -109,6 +105,10 @@ class Driver(Protocol):
 
     def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> Rows:
         """Run a query of the user's; give its rows, which need this connection until they are read."""
+        ...
+
+    def batches(self, rows: Rows, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Give what `query` gave as tuples, at most ``size`` at a time."""
         ...
 
     def script(self, sql: str) -> None:

@@ -87,6 +87,16 @@ class DuckDBDriver:
             return relation.materialize()
         return relation.execute()  # DuckDB 1.5's word for it
 
+    def batches(self, rows: Any, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Read a relation's rows some at a time."""
+        if not hasattr(rows, "iter_rows"):  # DuckDB 1.5
+            while batch := rows.fetchmany(size):
+                yield batch
+            return
+        iterator = rows.iter_rows(size)
+        while batch := list(islice(iterator, size)):
+            yield batch
+
     def script(self, sql: str) -> None:
         """Run any number of statements without parameters."""
         self.raw.execute(sql)
