@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Protocol, get_args, runtime_checkable
 from lash_host.contracts.store import AnalyticsReader, QueryResult
 from lash_host.errors import StoreUnwritable, UsageFault
 
-__all__ = ["ExportFormat", "export_views", "write_result"]
+__all__ = ["ExportFormat", "export_views", "replacing", "write_result"]
 
 ExportFormat = Literal["parquet", "csv", "json"]
 
@@ -76,7 +76,7 @@ def write_result(result: QueryResult, path: Path, *, format: ExportFormat) -> No
     import duckdb
 
     rows = _stream(result)
-    with _replacing(path) as draft, closing(duckdb.connect(":memory:")) as memory:
+    with replacing(path) as draft, closing(duckdb.connect(":memory:")) as memory:
         memory.register("result_rows", rows)
         target = str(draft).replace("'", "''")
         try:
@@ -101,8 +101,12 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside ``path`` to write to; what was written takes its place, unless the body fails."""
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside ``path`` to write to; what was written takes its place, unless the body fails.
+
+    Raises:
+        StoreUnwritable: It cannot be written.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield draft

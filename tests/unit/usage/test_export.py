@@ -3,13 +3,16 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from datetime import date, datetime
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from lash_host.contracts.store import UsageView
-from lash_host.errors import QueryFailed, StoreUnwritable, UsageFault
+from lash_host.errors import MissingExtra, QueryFailed, StoreUnwritable, UsageFault
+from lash_host.usage.export import write_result
 from lash_host.usage.views import builtin_views
 
 VIEWS = sorted(view.name for view in builtin_views())
@@ -120,3 +123,40 @@ class TestWhatCannotBe:
         with pytest.raises(QueryFailed):
             usage.export(tmp_path)
         assert list(tmp_path.iterdir()) == []
+
+
+class RowsByPyarrow:
+    """A result of a store that has no Arrow stream of its own."""
+
+    columns = ("n",)
+
+    def __init__(self, table):
+        self.table = table
+
+    def arrow(self):
+        if self.table is None:
+            raise MissingExtra("QueryResult.arrow()", extra="arrow")
+        return self.table
+
+    def close(self):
+        self.table = None
+
+
+class TestWithoutPyarrow:
+    @pytest.mark.usefixtures("turns")
+    @pytest.mark.parametrize("form", ["parquet", "csv", "json"])
+    def test_everything_is_written(self, usage, tmp_path, monkeypatch, form):
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        assert len(usage.export(tmp_path, form)) == len(VIEWS)
+        with duckdb.connect() as plain:
+            assert plain.execute(f"SELECT count(*) FROM '{tmp_path}/turns.{form}'").fetchone() == (2,)
+
+    def test_a_store_that_needs_it_says_what_to_install(self, tmp_path):
+        with pytest.raises(MissingExtra, match=r'pip install "lash-host\[arrow\]"'):
+            write_result(RowsByPyarrow(None), tmp_path / "x.parquet", format="parquet")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_store_that_gives_a_table_is_read_too(self, tmp_path):
+        table = pa.table({"n": [1, 2]})
+        write_result(RowsByPyarrow(table), tmp_path / "x.parquet", format="parquet")
+        assert read(tmp_path / "x.parquet") == [{"n": 1}, {"n": 2}]
