@@ -56,7 +56,7 @@ def read_claims() -> tuple[list[Claim], list[PluginFinding]]:
             version=version,
             entry_point=entry_point,
         )
-    return list(claims.values()), findings
+    return sorted(claims.values(), key=lambda claim: (claim.distribution, claim.value)), findings
 
 
 def _read_one_by_one(findings: list[PluginFinding]) -> Iterator[importlib_metadata.EntryPoint]:

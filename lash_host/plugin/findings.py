@@ -17,6 +17,7 @@ FindingCode = Literal[
 ]  # fmt: skip
 
 _LONGEST_TEXT = 500
+_HERE = PurePath(__file__).parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +64,15 @@ def describe_exception(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """Give ``file:line`` of where an exception was raised; empty where only the import system was at work.
+    """Give ``file:line`` of where an exception was raised; empty where it was in the import system or here.
 
     Of a syntax error that is the line that does not parse.
     """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        parts = PurePath(frame.filename).parts
-        if not frame.filename.startswith("<frozen") and not {"importlib", "importlib_metadata"}.intersection(parts):
+        path = PurePath(frame.filename)
+        is_importing = frame.filename.startswith("<frozen") or path.parent.name in {"importlib", "importlib_metadata"}
+        if not is_importing and path.parent != _HERE:
             return f"{frame.filename}:{frame.lineno}"
     return ""

@@ -15,7 +15,7 @@ from lash_host.contracts.store import ViewDefinition
 from lash_host.domain.commit import HookCallFact
 from lash_host.domain.model import ModelPrice
 from lash_host.domain.value import JsonValue
-from lash_host.errors import LashError, PluginHookError, PluginLoadError
+from lash_host.errors import InvalidPluginOptions, PluginHookError, PluginLoadError
 from lash_host.hookspecs.host import CommandGroup
 from lash_host.plugin.building import BuildEnvironment, SessionRequest, build_session, check_session_plugin
 from lash_host.plugin.counters import HookCounters
@@ -123,8 +123,10 @@ class PluginHost:
                 check_session_plugin(environment, maker)
             except PluginHookError as exc:
                 self._hook_failed(exc)
-            except LashError as exc:
-                self._report("invalid_hook", maker.plugin_id, str(exc))
+            except PluginLoadError as exc:
+                self._report("invalid_hook", maker.plugin_id, exc.problem)
+            except InvalidPluginOptions as exc:
+                self._report("hook_failed", maker.plugin_id, f"does not accept its options: {exc.problem}")
         return self.findings
 
     # --- what plugins bring to the host ---------------------------------------------------------

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from lash_host.contracts.tool import ToolCallContext
 from lash_host.domain.tool import (
@@ -109,7 +109,9 @@ def _output(value: object) -> ToolOutput:
     if isinstance(value, ToolOutput):
         return value
     try:
-        return ToolOutput.success(to_jsonable_python(value, by_alias=True, inf_nan_mode="strings"))
+        return ToolOutput.success(
+            value if type(value) is str else from_json(to_json(value, by_alias=True, inf_nan_mode="strings"))
+        )
     except (PydanticSerializationError, ValidationError, ValueError, RecursionError) as exc:
         return ToolOutput.failure(
             f"the tool's result, of type {type(value).__name__}, is not JSON: {' '.join(str(exc).split())}",

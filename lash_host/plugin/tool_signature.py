@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
@@ -157,12 +157,11 @@ def _arguments_model(
 ) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for index, parameter in enumerate(parameters):
-        default = ... if parameter.default is parameter.empty else parameter.default
+        annotation, default = annotations[parameter.name], parameter.default
         if isinstance(default, FieldInfo):
-            default = FieldInfo.merge_field_infos(default, alias=parameter.name)
-        else:
-            default = Field(default, alias=parameter.name)
-        fields[f"p{index}"] = (annotations[parameter.name], default)
+            annotation, default = Annotated[annotation, default], parameter.empty
+        alias = Field(alias=parameter.name) if default is parameter.empty else Field(default, alias=parameter.name)
+        fields[f"p{index}"] = (annotation, alias)
     try:
         return create_model("Arguments", __config__=ConfigDict(extra="forbid"), **fields)
     except PydanticUserError as exc:
