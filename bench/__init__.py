@@ -1,0 +1,1 @@
+"""Benchmarks: each prints a table, beside an alternative measured in the same run. None is a test."""
