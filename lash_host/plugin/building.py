@@ -111,9 +111,9 @@ def build_session(environment: BuildEnvironment, request: SessionRequest) -> Plu
             protocol=_protocol(dispatcher, environment.protocol),
             code_executor=_code_executor(dispatcher),
             operations=by_name(
-                Owned(answer.plugin_id, operation)
-                for answer in dispatcher.collect("lash_register_operations")
-                for operation in answer.value
+                Owned(plugin_id, operation)
+                for plugin_id, operations in dispatcher.collect("lash_register_operations")
+                for operation in operations
             ),
             dispatcher=dispatcher,
             snapshots=Snapshots(parts, dispatcher=dispatcher, on_failure=environment.on_failure),

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from lash_host.domain.directive import Owned
 from lash_host.errors import LashError, PluginHookError
-from lash_host.plugin.answers import ANSWERS, WrongAnswer
+from lash_host.plugin.answers import WrongAnswer
 from lash_host.plugin.findings import describe_exception
 from lash_host.plugin.registry import Implementation
 
@@ -70,7 +70,7 @@ class Dispatcher:
         """
         started = self._timer()
         try:
-            return ANSWERS[implementation.hook](implementation.call(*arguments))
+            return implementation.check(implementation.call(*arguments))
         except passes:
             implementation.counter.errors += 1
             raise
@@ -90,25 +90,23 @@ class Dispatcher:
             answer = implementation.call(*arguments)
             if inspect.isawaitable(answer):
                 answer = await answer
-            return ANSWERS[implementation.hook](answer)
+            return implementation.check(answer)
         except (Exception, SystemExit) as exc:
             raise _failure(implementation, exc) from exc
         finally:
             implementation.counter.record(self._timer() - started)
 
-    def collect(self, hook: str, *arguments: Any) -> list[Owned[Any]]:
-        """Call all, one after another, and gather what each gives. The first failure ends it.
+    def collect(self, hook: str, *arguments: Any) -> list[tuple[str, Any]]:
+        """Call all, one after another, and gather what each gives, with its plugin id. The first failure ends it.
 
         Raises:
             PluginHookError: One failed.
         """
-        return [Owned(found.plugin_id, self.call(found, *arguments)) for found in self.implementations(hook)]
+        return [(found.plugin_id, self.call(found, *arguments)) for found in self.implementations(hook)]
 
-    async def collect_async(self, hook: str, *arguments: Any) -> list[Owned[Any]]:
+    async def collect_async(self, hook: str, *arguments: Any) -> list[tuple[str, Any]]:
         """Do as `collect` for an asynchronous hook."""
-        return [
-            Owned(found.plugin_id, await self.call_async(found, *arguments)) for found in self.implementations(hook)
-        ]
+        return [(found.plugin_id, await self.call_async(found, *arguments)) for found in self.implementations(hook)]
 
     def chain(self, hook: str, value: T, *arguments: Any) -> T:
         """Call all, one after another; each gets as its last argument what the one before gave.

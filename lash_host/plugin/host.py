@@ -21,7 +21,7 @@ from lash_host.plugin.building import BuildEnvironment, SessionRequest, build_se
 from lash_host.plugin.counters import HookCounters
 from lash_host.plugin.discovery import Discovery, InstalledPlugin
 from lash_host.plugin.dispatch import Dispatcher
-from lash_host.plugin.findings import FindingCode, PluginFinding, describe_exception, place_of
+from lash_host.plugin.findings import FindingCode, PluginFinding, place_of
 from lash_host.plugin.inspection import HookInspector, HookProblem
 from lash_host.plugin.registration import Registrations, register_commands, register_plugins
 from lash_host.plugin.registry import HookRegistry
@@ -202,9 +202,9 @@ class PluginHost:
         inspection = self._inspector.inspect(plugin.host_plugin, scope="host")
         try:
             registry.add(plugin.host_plugin, plugin_id=plugin.plugin_id, inspection=inspection)
-        except Exception as exc:  # noqa: BLE001 - registering lists and compares a stranger's object
+        except ValueError as exc:
             self._left_out |= {plugin.plugin_id}
-            self._report("import_error", plugin.plugin_id, f"cannot be registered: {describe_exception(exc)}")
+            self._report("duplicate_registration", plugin.plugin_id, f"cannot be registered: {exc}")
 
     def _environment(self) -> BuildEnvironment:
         extensions = self._gather().extensions

@@ -107,7 +107,7 @@ class PluginSession:
     def filter_tool_catalog(self, context: ToolCatalogContext) -> frozenset[str]:
         """Gather the names of tools to remove; every plugin sees the same unfiltered list."""
         answers = self._dispatcher.collect("lash_filter_tool_catalog", context)
-        return frozenset(name for answer in answers for name in answer.value)
+        return frozenset(name for _, names in answers for name in names)
 
     async def before_tool_call(self, context: BeforeToolCallContext) -> DirectiveFold:
         """Ask about a call that is about to be made."""
@@ -187,7 +187,7 @@ class PluginSession:
     async def contribute_prompt(self, context: PromptContext) -> tuple[PromptContribution, ...]:
         """Gather prompt contributions, without repeats, sorted by slot and priority."""
         answers = await self._dispatcher.collect_async("lash_contribute_prompt", context)
-        return merge_plugin_contributions(item for answer in answers for item in answer.value)
+        return merge_plugin_contributions(item for _, items in answers for item in items)
 
     async def before_turn(self, context: BeforeTurnContext) -> DirectiveFold:
         """Ask about a turn that is about to start."""
@@ -263,5 +263,5 @@ def _is_empty_compaction(answer: ContextCompaction) -> bool:
     return not answer.seed
 
 
-def _flatten(answers: Iterable[Owned[Sequence[object]]]) -> tuple[Owned[Any], ...]:
-    return tuple(Owned(answer.plugin_id, item) for answer in answers for item in answer.value)
+def _flatten(answers: Iterable[tuple[str, Sequence[object]]]) -> tuple[Owned[Any], ...]:
+    return tuple(Owned(plugin_id, item) for plugin_id, items in answers for item in items)

@@ -168,6 +168,22 @@ def test_a_wrong_answer_is_a_failure(make_host):
     )
 
 
+def test_one_object_is_one_plugin(make_host):
+    class Twice:
+        lash_register_model_prices = staticmethod(hookimpl(lambda: [price(1)]))
+
+        @property
+        def plugin_id(self):
+            return f"id{next(ids)}"
+
+    ids = iter(range(9))
+    shared = Twice()
+    host = make_host(shared, shared)
+    assert len(host.plugins) == 1
+    (finding,) = host.findings
+    assert finding.message == "cannot be registered: it is the same object as another plugin"
+
+
 def test_strictness_holds_everything_that_is_wrong(make_host, host_plugin, clock):
     host = make_host(object(), plugin("a", lash_register_effect_hosts=failing()))
     with pytest.raises(PluginLoadError) as caught:
