@@ -59,7 +59,8 @@ def _installed(transaction: Transaction) -> dict[str, str]:
 def _create(database: Database, transaction: Transaction, view: UsageView) -> None:
     name, description = _quoted(view.name), view.description.replace("'", "''")
     try:
-        transaction.script(f"CREATE OR REPLACE VIEW usage.{name} AS {view.sql.strip().rstrip(';')}")
+        body = database.dialect.localize(view.sql.strip().rstrip(";"))
+        transaction.script(f"CREATE OR REPLACE VIEW usage.{name} AS {body}")
         transaction.script(f"COMMENT ON VIEW usage.{name} IS '{description}'")
     except database.dialect.errors as exc:
         raise StoreError(f"view usage.{view.name} was refused: {exc}") from exc
@@ -76,10 +77,11 @@ def run_query(store: SharedStore, sql: str, params: Sequence[Any] | Mapping[str,
     """
     database = store.database
     database.dialect.vet_query(sql)
+    localized = database.dialect.localize(sql)
     driver = database.open_reader()
     try:
         driver.begin(read_only=True)
-        return DriverQueryResult(database, driver, driver.query(sql, params))
+        return DriverQueryResult(database, driver, driver.query(localized, params))
     except database.dialect.errors as exc:
         database.close_reader(driver)
         raise QueryFailed(str(exc)) from exc
@@ -145,7 +147,8 @@ class DriverQueryResult(QueryResult):
         if not self._is_open:
             raise _read_already()
         try:
-            return way()
+            with self._driver.held():
+                return way()
         except self._database.dialect.errors as exc:
             raise QueryFailed(str(exc)) from exc
         finally:

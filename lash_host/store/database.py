@@ -81,7 +81,7 @@ class Database:
         self._writing = threading.Lock()
         self._compiled: dict[Hashable, tuple[str, tuple[str, ...]]] = {}
         self._readers: WeakSet[Driver] = WeakSet()
-        self._counting_readers = threading.Lock()
+        self._connecting = threading.Lock()
         self._engine: Engine | None = None
         self._writer: Driver | None = None
         self._must_reopen = False
@@ -132,16 +132,18 @@ class Database:
         if self._must_reopen:
             with self._writing:
                 self._usable_writer()
-        if self._engine is None:
-            raise self.closed()
-        driver = self.dialect.reader(self._engine)
-        with self._counting_readers:
+        with self._connecting:
+            if self._engine is None:
+                raise self.closed()
+            driver = self.dialect.connect(self._engine)
             self._readers.add(driver)
         return driver
 
     def close_reader(self, driver: Driver) -> None:
         """Close a reader's connection, with whatever transaction it has open."""
-        with self._counting_readers:
+        if os.getpid() != self._pid:
+            return
+        with self._connecting:
             self._readers.discard(driver)
         driver.close()
 
@@ -157,9 +159,9 @@ class Database:
         return known
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the database file, where there is one."""
+        """Fold the write-ahead log into the database file. What it holds is safe in either place."""
         with self._writing:
-            self.dialect.checkpoint(self._usable_writer())
+            self._checkpoint(self._usable_writer())
 
     def close(self, *, untouched: bool = False) -> None:
         """Close every connection, then give the file up. Data is safe before this is called.
@@ -175,9 +177,7 @@ class Database:
             try:
                 self._close_readers()
                 if self._writer is not None and not self._must_reopen and not untouched:
-                    self.dialect.checkpoint(self._writer)
-            except self.dialect.errors as exc:
-                _log.warning("%s was closed without a checkpoint: %s", self.url.text, exc)
+                    self._checkpoint(self._writer)
             finally:
                 self._disconnect()
                 if self._ownership is not None:
@@ -194,10 +194,17 @@ class Database:
     def _connect(self) -> None:
         try:
             self._engine = self.dialect.open_engine(self.url)
-            self._writer = self.dialect.writer(self._engine)
+            self._writer = self.dialect.connect(self._engine)
         except self.dialect.errors as exc:
             raise self.dialect.translate(exc, url=self.url) from exc
         self._must_reopen = False
+
+    def _checkpoint(self, writer: Driver) -> None:
+        try:
+            self.dialect.checkpoint(writer)
+        except self.dialect.errors as exc:
+            self._note_fatal(exc)
+            _log.warning("no checkpoint of %s: %s", self.url.text, exc)
 
     def _disconnect(self) -> None:
         self._close_readers()
@@ -208,7 +215,7 @@ class Database:
         self._engine = self._writer = None
 
     def _close_readers(self) -> None:
-        with self._counting_readers:
+        with self._connecting:
             open_now = list(self._readers)
         for driver in open_now:
             self.close_reader(driver)

@@ -29,7 +29,7 @@ class Head:
     """A session's row, by column.
 
     Attributes:
-        row: Every column of `lash.sessions`.
+        row: Every column of `lash_tables.sessions`.
         plugins: Ids and versions of the plugins recorded as in use; None when that was not looked up yet.
     """
 

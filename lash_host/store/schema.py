@@ -1,4 +1,4 @@
-"""The tables of schema ``lash``, declared once for every dialect.
+"""The tables of the store, declared once for every dialect.
 
 Keys (`session_key`, `node_key`, `call_key`) are 64-bit and grow with time: a session's rows lie close together and are
 found by the minimum and maximum of each stretch of rows, without an index. There are no foreign keys: what belongs
@@ -23,7 +23,9 @@ __all__ = [
     "turns",
 ]
 
-SCHEMA = "lash"
+SCHEMA = "lash_tables"
+"""Where the tables are. Not ``lash``: DuckDB names a database after its file, and in ``lash.duckdb`` a name that begins
+with ``lash.`` would be ambiguous, inside views too."""
 
 metadata = MetaData(schema=SCHEMA)
 

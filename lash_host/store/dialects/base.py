@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -115,13 +116,12 @@ class Driver(Protocol):
         """Run any number of statements without parameters."""
         ...
 
-    def close(self) -> None:
-        """Let go of the connection. Closing twice is no error."""
+    def held(self) -> AbstractContextManager[None]:
+        """Keep the connection from being closed while rows that need it are read."""
         ...
 
-    @property
-    def raw(self) -> Any:
-        """The driver's own connection."""
+    def close(self) -> None:
+        """Stop what is running and let go of the connection. Closing twice is no error."""
         ...
 
 
@@ -139,12 +139,8 @@ class Dialect(Protocol):
         """
         ...
 
-    def writer(self, engine: Engine) -> Driver:
-        """Give the engine's own connection."""
-        ...
-
-    def reader(self, engine: Engine) -> Driver:
-        """Give a connection of its own."""
+    def connect(self, engine: Engine) -> Driver:
+        """Give another connection to the same database. Called by one thread at a time."""
         ...
 
     def catalog(self, driver: Driver) -> Catalog:
@@ -168,6 +164,10 @@ class Dialect(Protocol):
             QueryRefused: It is not exactly one, or not a read-only one.
             QueryFailed: It is not SQL.
         """
+        ...
+
+    def localize(self, sql: str) -> str:
+        """Give SQL in which tables called ``lash.x`` have their schema's own name."""
         ...
 
     def is_fatal(self, error: BaseException) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from sqlalchemy.pool import StaticPool
 from lash_host.errors import ForeignStore, QueryFailed, QueryRefused, StoreError, StoreLocked, StoreUnwritable
 from lash_host.store.dialects.base import Capabilities, Catalog, ConstraintViolated, Driver, TransactionConflict
 from lash_host.store.dialects.url import StoreUrl
+from lash_host.store.schema import SCHEMA
 
 __all__ = ["DuckDBDialect", "DuckDBDriver"]
 
@@ -49,61 +53,79 @@ _CONFLICT = re.compile(r"[Cc]onflict|write-write")
 
 
 class DuckDBDriver:
-    """One DuckDB connection. What was parsed once is not parsed again."""
+    """One DuckDB connection. What was parsed once is not parsed again.
 
-    __slots__ = ("__weakref__", "_parsed", "raw")
+    A connection in the middle of a call refuses every other; so a call holds it, and closing waits for the call.
+    """
+
+    __slots__ = ("__weakref__", "_held", "_parsed", "raw")
 
     def __init__(self, connection: Any, parsed: dict[str, Any]) -> None:
         self.raw, self._parsed = connection, parsed
+        self._held = threading.Lock()
 
     def begin(self, *, read_only: bool) -> None:
         """Start a transaction."""
-        self.raw.execute("BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION")
+        with self._held:
+            self.raw.execute("BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION")
 
     def commit(self) -> None:
         """Commit; DuckDB syncs its write-ahead log before it returns."""
-        self.raw.commit()
+        with self._held:
+            self.raw.commit()
 
     def rollback(self) -> None:
         """End the transaction. A failed commit has ended it already."""
         try:
-            self.raw.rollback()
+            with self._held:
+                self.raw.rollback()
         except duckdb.TransactionException as exc:
             if "no transaction is active" not in str(exc):
                 raise
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and fetch everything: an open result would own the connection."""
-        statement = self._parsed.get(sql)
-        if statement is None:
-            statement = self._parsed[sql] = self.raw.extract_statements(sql)[0]
-        result: list[tuple[Any, ...]] = self.raw.execute(statement, params).fetchall()
+        with self._held:
+            statement = self._parsed.get(sql)
+            if statement is None:
+                statement = self._parsed[sql] = self.raw.extract_statements(sql)[0]
+            result: list[tuple[Any, ...]] = self.raw.execute(statement, params).fetchall()
         return result
-
-    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> Any:
-        """Run a query; give the relation that holds its rows."""
-        relation = self.raw.sql(sql) if params is None else self.raw.sql(sql, params=params)
-        if hasattr(relation, "materialize"):
-            return relation.materialize()
-        return relation.execute()  # DuckDB 1.5's word for it
-
-    def batches(self, rows: Any, size: int) -> Iterator[list[tuple[Any, ...]]]:
-        """Read a relation's rows some at a time."""
-        if not hasattr(rows, "iter_rows"):  # DuckDB 1.5
-            while batch := rows.fetchmany(size):
-                yield batch
-            return
-        iterator = rows.iter_rows(size)
-        while batch := list(islice(iterator, size)):
-            yield batch
 
     def script(self, sql: str) -> None:
         """Run any number of statements without parameters."""
-        self.raw.execute(sql)
+        with self._held:
+            self.raw.execute(sql)
+
+    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> Any:
+        """Run a query; give the relation that holds its rows."""
+        with self._held:
+            relation = self.raw.sql(sql) if params is None else self.raw.sql(sql, params=params)
+            if hasattr(relation, "materialize"):
+                return relation.materialize()
+            return relation.execute()  # DuckDB 1.5's word for it
+
+    def batches(self, rows: Any, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Read a relation's rows some at a time."""
+        iterator = rows.iter_rows(size) if hasattr(rows, "iter_rows") else None
+        while True:
+            with self._held:  # DuckDB 1.5 has no iter_rows
+                batch = rows.fetchmany(size) if iterator is None else list(islice(iterator, size))
+            if not batch:
+                return
+            yield batch
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Keep the connection open during the body."""
+        with self._held:
+            yield
 
     def close(self) -> None:
-        """Close the connection."""
-        self.raw.close()
+        """Interrupt what is running, then close the connection."""
+        self.raw.interrupt()
+        with self._held:
+            self.raw.close()
 
 
 class DuckDBDialect:
@@ -124,29 +146,30 @@ class DuckDBDialect:
         """
         database = ":memory:" if url.path is None else str(url.path)
         engine = create_engine(
-            URL.create("duckdb", database=database), poolclass=StaticPool, connect_args={"config": _CONFIG}
+            URL.create("duckdb", database=database),
+            poolclass=StaticPool,
+            pool_reset_on_return=None,
+            connect_args={"config": _CONFIG},
         )
         try:
-            self.writer(engine).script("PRAGMA disable_checkpoint_on_shutdown; SET lock_configuration = true")
+            self.connect(engine).script("PRAGMA disable_checkpoint_on_shutdown; SET lock_configuration = true")
         except BaseException:
             engine.dispose()
             raise
         return engine
 
-    def writer(self, engine: Engine) -> Driver:
-        """Give the engine's connection, without what lies around it."""
-        wrapper: Any = engine.raw_connection().driver_connection
-        return DuckDBDriver(wrapper, self._parsed)
+    def connect(self, engine: Engine) -> Driver:
+        """Give another connection to the same database; that costs microseconds.
 
-    def reader(self, engine: Engine) -> Driver:
-        """Give another connection to the same database; that costs microseconds."""
+        The engine's own connection runs no statement, so that it is never busy when it is asked for another.
+        """
         wrapper: Any = engine.raw_connection().driver_connection
         return DuckDBDriver(wrapper.duplicate(), self._parsed)
 
     def catalog(self, driver: Driver) -> Catalog:
-        """Look for `lash.meta` first: listing a catalog takes DuckDB milliseconds."""
+        """Look for `lash_tables.meta` first: listing a catalog takes DuckDB milliseconds."""
         try:
-            driver.rows("SELECT 1 FROM lash.meta LIMIT 0")
+            driver.rows("SELECT 1 FROM lash_tables.meta LIMIT 0")
         except duckdb.CatalogException:
             driver.rollback()
             driver.begin(read_only=True)
@@ -188,7 +211,7 @@ class DuckDBDialect:
             raise QueryFailed(str(exc)) from exc
         if len(statements) != 1:
             raise QueryRefused(f"one statement at a time, got {len(statements)}")
-        tokens = list(_tokens(sql))
+        tokens = [token.text for token in _tokens(sql.encode())]
         kind = statements[0].type
         pivots = kind == duckdb.StatementType.MULTI and any(word == "pivot" for word in tokens)
         if kind not in _READ_ONLY_TYPES and not pivots:
@@ -196,6 +219,17 @@ class DuckDBDialect:
         for name, following in zip(tokens, [*tokens[1:], ""], strict=True):
             if following == "(" and _REFUSED_FUNCTIONS.fullmatch(name):
                 raise QueryRefused(f"function {name} is not for queries")
+
+    def localize(self, sql: str) -> str:
+        """Put the schema's own name where a table is called ``lash.x``."""
+        raw = sql.encode()
+        tokens = _tokens(raw)
+        words = [token.text for token in tokens] + [""] * 4
+        for n in reversed(range(len(tokens))):
+            names_catalog = words[n + 2 : n + 4] == ["lash", "."]
+            if words[n : n + 2] == ["lash", "."] and not names_catalog:
+                raw = raw[: tokens[n].start] + SCHEMA.encode() + raw[tokens[n].end :]
+        return raw.decode()
 
     def is_fatal(self, error: BaseException) -> bool:
         """Whether DuckDB invalidated the database: a failed checkpoint does that."""
@@ -228,14 +262,25 @@ class DuckDBDialect:
         return sum(file.stat().st_size for file in files if file.exists())
 
 
-def _tokens(sql: str) -> Iterator[str]:
-    """Give identifiers, keywords and operators in lower case, quotes off; comments and strings left out."""
-    starts = duckdb.tokenize(sql)
-    raw = sql.encode()
-    ends = [start for start, _ in starts[1:]] + [len(raw)]
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A word of SQL as it is compared: in lower case, without quotes."""
+
+    text: str
+    start: int
+    end: int
+
+
+def _tokens(sql: bytes) -> list[_Token]:
+    """Give the identifiers, keywords and operators of a statement; comments and strings are left out."""
+    starts = duckdb.tokenize(sql.decode())
+    ends = [start for start, _ in starts[1:]] + [len(sql)]
+    tokens = []
     for (start, kind), end in zip(starts, ends, strict=True):
         if kind not in {duckdb.token_type.comment, duckdb.token_type.string_const}:
-            yield raw[start:end].decode().strip().strip('"').casefold()
+            raw = sql[start:end].rstrip()
+            tokens.append(_Token(raw.decode().strip('"').casefold(), start, start + len(raw)))
+    return tokens
 
 
 def _driver_error(error: BaseException) -> BaseException:

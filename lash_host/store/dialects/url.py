@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lash_host.errors import UsageFault
+from lash_host.store.schema import SCHEMA
 
 __all__ = ["SUPPORTED", "StoreUrl", "parse_store_url"]
 
 SUPPORTED = ("duckdb",)
 MEMORY = ":memory:"
+_TAKEN_NAMES = frozenset({"usage", SCHEMA})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,4 +74,9 @@ def _memory() -> StoreUrl:
 
 def _file(path: Path) -> StoreUrl:
     real = Path(path.expanduser()).resolve()
+    if real.stem.casefold() in _TAKEN_NAMES:
+        raise UsageFault(
+            f"a store cannot be called {real.name}: DuckDB names a database after its file, and {real.stem} is the "
+            "name of a schema in it; choose another name"
+        )
     return StoreUrl(dialect="duckdb", path=real, text=f"duckdb:///{real}")

@@ -1,12 +1,12 @@
-CREATE SCHEMA lash;
+CREATE SCHEMA lash_tables;
 
-CREATE TABLE lash.meta (
+CREATE TABLE lash_tables.meta (
   key TEXT NOT NULL,
   value TEXT NOT NULL,
   PRIMARY KEY (key)
 );
 
-CREATE TABLE lash.sessions (
+CREATE TABLE lash_tables.sessions (
   session_key BIGINT NOT NULL,
   session_id TEXT NOT NULL,
   parent_session_id TEXT,
@@ -35,7 +35,7 @@ CREATE TABLE lash.sessions (
   PRIMARY KEY (session_id)
 );
 
-CREATE TABLE lash.nodes (
+CREATE TABLE lash_tables.nodes (
   session_key BIGINT NOT NULL,
   node_key BIGINT NOT NULL,
   node_id TEXT NOT NULL,
@@ -48,7 +48,7 @@ CREATE TABLE lash.nodes (
   tombstoned BOOLEAN NOT NULL
 );
 
-CREATE TABLE lash.turns (
+CREATE TABLE lash_tables.turns (
   session_key BIGINT NOT NULL,
   turn_id TEXT NOT NULL,
   turn_index BIGINT,
@@ -69,7 +69,7 @@ CREATE TABLE lash.turns (
   PRIMARY KEY (session_key, turn_id)
 );
 
-CREATE TABLE lash.model_calls (
+CREATE TABLE lash_tables.model_calls (
   session_key BIGINT NOT NULL,
   call_key BIGINT NOT NULL,
   call_id TEXT NOT NULL,
@@ -94,7 +94,7 @@ CREATE TABLE lash.model_calls (
   cost_usd DOUBLE PRECISION
 );
 
-CREATE TABLE lash.tool_calls (
+CREATE TABLE lash_tables.tool_calls (
   session_key BIGINT NOT NULL,
   call_key BIGINT NOT NULL,
   call_id TEXT NOT NULL,
@@ -113,7 +113,7 @@ CREATE TABLE lash.tool_calls (
   output TEXT NOT NULL
 );
 
-CREATE TABLE lash.hook_calls (
+CREATE TABLE lash_tables.hook_calls (
   session_key BIGINT NOT NULL,
   turn_id TEXT,
   plugin_id TEXT NOT NULL,
@@ -124,7 +124,7 @@ CREATE TABLE lash.hook_calls (
   errors BIGINT NOT NULL
 );
 
-CREATE TABLE lash.plugins_seen (
+CREATE TABLE lash_tables.plugins_seen (
   session_key BIGINT NOT NULL,
   plugin_id TEXT NOT NULL,
   version TEXT NOT NULL,
@@ -132,7 +132,7 @@ CREATE TABLE lash.plugins_seen (
   last_seen_at_us BIGINT
 );
 
-CREATE TABLE lash.blobs (
+CREATE TABLE lash_tables.blobs (
   ref TEXT NOT NULL,
   body BYTEA NOT NULL,
   size_bytes BIGINT NOT NULL,

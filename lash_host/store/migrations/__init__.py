@@ -54,7 +54,7 @@ def stored_version(database: Database, *, known: int) -> int:
             case Catalog.OURS:
                 row = transaction.row(_VERSION)
     if row is None or not str(row[0]).isdecimal():
-        raise ForeignStore(url, problem="lash.meta holds no schema version")
+        raise ForeignStore(url, problem="lash_tables.meta holds no schema version")
     found = int(row[0])
     if found > known:
         raise SchemaTooNew(url, found=found, known=known)
