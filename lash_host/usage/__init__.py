@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""Read-only analytics: views, reports, exports, pictures. It holds no rule and changes nothing."""

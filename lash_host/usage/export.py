@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol, get_args, runtime_checkable
 
 from lash_host.contracts.store import AnalyticsReader, QueryResult
-from lash_host.errors import StoreUnwritable, UsageFault
+from lash_host.errors import MissingExtra, StoreUnwritable, UsageFault
 
 __all__ = ["ExportFormat", "export_views", "replacing", "write_result"]
 
@@ -77,14 +77,17 @@ def write_result(result: QueryResult, path: Path, *, format: ExportFormat) -> No
 
     rows = _stream(result)
     with replacing(path) as draft, closing(duckdb.connect(":memory:")) as memory:
-        memory.register("result_rows", rows)
         target = str(draft).replace("'", "''")
         try:
+            memory.register("result_rows", rows)
             memory.execute(f"COPY (FROM result_rows) TO '{target}' ({_OPTIONS[format]})")
+            memory.unregister("result_rows")
         except duckdb.IOException as exc:
             raise StoreUnwritable(str(path), problem=str(exc)) from exc
-        finally:
-            memory.unregister("result_rows")
+        except duckdb.Error as exc:
+            if "No module named 'pyarrow'" in str(exc):  # DuckDB 1.5 streams by way of it
+                raise MissingExtra("this export", extra="arrow") from exc
+            raise
 
 
 def _stream(result: QueryResult) -> Any:

@@ -156,6 +156,15 @@ class TestWithoutPyarrow:
             write_result(RowsByPyarrow(None), tmp_path / "x.parquet", format="parquet")
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_stream_that_needs_it_says_what_to_install(self, tmp_path):
+        class Rows(RowsByPyarrow):
+            def __arrow_c_stream__(self, requested_schema=None):
+                raise ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow")
+
+        with pytest.raises(MissingExtra, match=r'pip install "lash-host\[arrow\]"'):
+            write_result(Rows(None), tmp_path / "x.json", format="json")
+        assert list(tmp_path.iterdir()) == []
+
     def test_a_store_that_gives_a_table_is_read_too(self, tmp_path):
         table = pa.table({"n": [1, 2]})
         write_result(RowsByPyarrow(table), tmp_path / "x.parquet", format="parquet")
