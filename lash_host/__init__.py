@@ -394,6 +394,9 @@ if TYPE_CHECKING:
         MissingCredential as MissingCredential,
     )
     from lash_host.errors import (
+        MissingExtra as MissingExtra,
+    )
+    from lash_host.errors import (
         MissingProtocol as MissingProtocol,
     )
     from lash_host.errors import (
@@ -579,11 +582,29 @@ if TYPE_CHECKING:
     from lash_host.markers import (
         hookimpl as hookimpl,
     )
+    from lash_host.plugin.discovery import (
+        InstalledPlugin as InstalledPlugin,
+    )
+    from lash_host.plugin.findings import (
+        PluginFinding as PluginFinding,
+    )
+    from lash_host.plugin.host import (
+        PluginHost as PluginHost,
+    )
+    from lash_host.plugin.session import (
+        PluginSession as PluginSession,
+    )
     from lash_host.plugin.session_plugin import (
         SessionPlugin as SessionPlugin,
     )
     from lash_host.plugin.tool_decorator import (
         tool as tool,
+    )
+    from lash_host.plugin.tool_decorator import (
+        tool_provider as tool_provider,
+    )
+    from lash_host.plugin.tool_function import (
+        FunctionToolProvider as FunctionToolProvider,
     )
     from lash_host.runtime.runtime import (
         LashRuntime as LashRuntime,
@@ -768,6 +789,7 @@ _MODULES: Final = {
         "InvalidPluginOptions",
         "LashError",
         "MissingCredential",
+        "MissingExtra",
         "MissingProtocol",
         "ModelCallError",
         "ModelErrorKind",
@@ -843,8 +865,16 @@ _MODULES: Final = {
         "TurnTransformContext",
     ),
     "lash_host.markers": ("hookimpl",),
+    "lash_host.plugin.discovery": ("InstalledPlugin",),
+    "lash_host.plugin.findings": ("PluginFinding",),
+    "lash_host.plugin.host": ("PluginHost",),
+    "lash_host.plugin.session": ("PluginSession",),
     "lash_host.plugin.session_plugin": ("SessionPlugin",),
-    "lash_host.plugin.tool_decorator": ("tool",),
+    "lash_host.plugin.tool_decorator": (
+        "tool",
+        "tool_provider",
+    ),
+    "lash_host.plugin.tool_function": ("FunctionToolProvider",),
     "lash_host.runtime.runtime": ("LashRuntime",),
     "lash_host.settings": (
         "Settings",
@@ -894,11 +924,13 @@ __all__ = [
     "FinishControl",
     "ForeignStore",
     "FrameSwitch",
+    "FunctionToolProvider",
     "GenerationMismatch",
     "HeadRevisionConflict",
     "ImagePart",
     "InputImage",
     "InputText",
+    "InstalledPlugin",
     "InvalidCommit",
     "InvalidOperationArguments",
     "InvalidPluginOptions",
@@ -911,6 +943,7 @@ __all__ = [
     "Message",
     "MessageOrigin",
     "MissingCredential",
+    "MissingExtra",
     "MissingProtocol",
     "ModelCallError",
     "ModelErrorKind",
@@ -924,12 +957,15 @@ __all__ = [
     "OperationContext",
     "Part",
     "PluginError",
+    "PluginFinding",
     "PluginHookError",
+    "PluginHost",
     "PluginLoadError",
     "PluginMessage",
     "PluginOperation",
     "PluginOptions",
     "PluginRuntime",
+    "PluginSession",
     "PluginSessionContext",
     "PluginSnapshotError",
     "PluginSnapshotMeta",
@@ -1053,6 +1089,7 @@ __all__ = [
     "load_settings",
     "open",
     "tool",
+    "tool_provider",
 ]
 
 

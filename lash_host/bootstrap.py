@@ -36,7 +36,7 @@ class LashHost(HostCore):
 
     def __init__(self, services: HostServices) -> None:
         super().__init__(services)
-        self.usage = UsageAnalytics(services.store.store)
+        self.usage = UsageAnalytics(services.store.store, clock=services.clock)
         """Read-only analytics over everything the store holds. Its methods block."""
 
     async def __aenter__(self) -> LashHost:

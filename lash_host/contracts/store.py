@@ -263,5 +263,3 @@ class SessionStore(CommitStore, LeaseStore, BlobStore, AnalyticsReader):
 
 HolderIsDead = Callable[[LeaseOwner], bool]
 """Says whether the holder of a lease is provably dead; time alone never proves it."""
-
-ViewDefinition = UsageView

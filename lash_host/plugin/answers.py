@@ -12,7 +12,7 @@ from lash_host.contracts.effect_host import EffectHost
 from lash_host.contracts.process import ProcessEngine
 from lash_host.contracts.protocol import TurnProtocol
 from lash_host.contracts.provider import ModelProvider
-from lash_host.contracts.store import ViewDefinition
+from lash_host.contracts.store import UsageView
 from lash_host.contracts.tool import ToolProvider
 from lash_host.domain.compaction import ContextCompaction
 from lash_host.domain.directive import AbortTurn, EmitEvents, EnqueueMessages, ReplaceToolArguments, ShortCircuitTool
@@ -157,7 +157,7 @@ ANSWERS: Final[dict[str, AnswerCheck]] = {
     "lash_register_effect_hosts": _sequence_of(EffectHost, "EffectHost"),
     "lash_register_process_engines": _sequence_of(ProcessEngine, "ProcessEngine"),
     "lash_register_commands": _nothing,
-    "lash_register_usage_views": _sequence_of(ViewDefinition, "ViewDefinition"),
+    "lash_register_usage_views": _sequence_of(UsageView, "UsageView"),
     "lash_register_model_prices": _sequence_of(ModelPrice, "ModelPrice"),
     "lash_contribute_extensions": _extensions,
     "lash_export_tools": _sequence_of(ToolProvider, "ToolProvider"),

@@ -11,7 +11,7 @@ from lash_host.contracts.clock import Clock, SystemClock
 from lash_host.contracts.effect_host import EffectHost
 from lash_host.contracts.process import ProcessEngine
 from lash_host.contracts.provider import ModelProvider
-from lash_host.contracts.store import ViewDefinition
+from lash_host.contracts.store import UsageView
 from lash_host.domain.commit import HookCallFact
 from lash_host.domain.model import ModelPrice
 from lash_host.domain.value import JsonValue
@@ -147,7 +147,7 @@ class PluginHost:
         """Give the process engines by kind. Of two of one kind the second is left out, with a finding."""
         return dict(self._gather().process_engines)
 
-    def usage_views(self) -> tuple[ViewDefinition, ...]:
+    def usage_views(self) -> tuple[UsageView, ...]:
         """Give the views, named ``<plugin id>_<name>``; what SQL does not take in a plain name becomes ``_``."""
         return self._gather().usage_views
 

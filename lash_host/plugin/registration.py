@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from lash_host.contracts.effect_host import EffectHost
 from lash_host.contracts.process import ProcessEngine
 from lash_host.contracts.provider import ModelProvider
-from lash_host.contracts.store import ViewDefinition
+from lash_host.contracts.store import UsageView
 from lash_host.domain.directive import Owned
 from lash_host.domain.model import ModelPrice
 from lash_host.domain.value import JsonValue
@@ -47,7 +47,7 @@ class Registrations:
     providers: dict[str, ModelProvider] = field(default_factory=dict)
     effect_hosts: dict[str, EffectHost] = field(default_factory=dict)
     process_engines: dict[str, ProcessEngine] = field(default_factory=dict)
-    usage_views: tuple[ViewDefinition, ...] = ()
+    usage_views: tuple[UsageView, ...] = ()
     model_prices: tuple[ModelPrice, ...] = ()
     extensions: Mapping[str, Sequence[JsonValue]] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
@@ -169,8 +169,8 @@ def _grouped(extensions: Iterable[Owned[tuple[str, JsonValue]]]) -> dict[str, Se
     return {extension_id: tuple(payloads) for extension_id, payloads in grouped.items()}
 
 
-def _views(gathered: Iterable[Owned[ViewDefinition]], report: Report) -> tuple[ViewDefinition, ...]:
-    found: dict[str, ViewDefinition] = {}
+def _views(gathered: Iterable[Owned[UsageView]], report: Report) -> tuple[UsageView, ...]:
+    found: dict[str, UsageView] = {}
     for owned in gathered:
         view = owned.value
         name = f"{re.sub('[^A-Za-z0-9_]', '_', owned.plugin_id)}_{view.name}"

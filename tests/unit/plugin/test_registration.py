@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from lash_host.contracts.effect_host import EffectHost
-from lash_host.contracts.store import ViewDefinition
+from lash_host.contracts.store import UsageView
 from lash_host.domain.model import ModelPrice
 from lash_host.errors import PluginLoadError, SettingsError
 from lash_host.markers import hookimpl
@@ -113,7 +113,7 @@ def test_contributions_that_are_none_are_refused(make_host, given):
 
 
 def test_views_are_named_for_their_plugin(make_host):
-    views = [ViewDefinition(name=name, sql="SELECT 1", description="One.") for name in ("daily", "daily", "a-b")]
+    views = [UsageView(name=name, sql="SELECT 1", description="One.") for name in ("daily", "daily", "a-b")]
     host = make_host(plugin("my-notes", lash_register_usage_views=lambda: views))
     assert [view.name for view in host.usage_views()] == ["my_notes_daily"]
     assert len(host.findings) == 2
