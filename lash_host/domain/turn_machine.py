@@ -29,8 +29,6 @@ __all__ = [
     "CallModel",
     "CancelRequested",
     "CheckpointDelivered",
-    "CheckpointFailed",
-    "EnvironmentFailed",
     "EnvironmentSynced",
     "Finish",
     "FrameSwitchRequested",
@@ -98,13 +96,6 @@ class EnvironmentSynced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentFailed:
-    """A plugin failed while prompt and tools were made."""
-
-    issue: TurnIssue
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameSwitchRequested:
     """The protocol wants to go on in another frame instead of asking the model."""
 
@@ -121,12 +112,13 @@ class ModelAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFailed:
-    """The model did not answer, retries included."""
+    """The model did not answer, retries included, or its answer cannot be used; `usage` is what it consumed even so."""
 
     message: str
     kind: ModelErrorKind
     code: str
     retryable: bool
+    usage: TokenUsage = TokenUsage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,33 +136,30 @@ class CheckpointDelivered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointFailed:
-    """A plugin aborted at the checkpoint, or failed there."""
-
-    issue: TurnIssue
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StepFailed:
-    """Something that the turn needs failed; accepted whatever the machine waits for."""
+    """Something that the turn needs failed; accepted whatever the machine waits for.
+
+    `after` is the answer that had come before it: what it cost counts, and what tools gave stays in the conversation.
+    """
 
     issue: TurnIssue
+    after: ModelAnswered | ToolsFinished | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
-    """Somebody wants the turn to end."""
+    """Somebody wants the turn to end; accepted whatever the machine waits for. `after` as in `StepFailed`."""
+
+    after: ModelAnswered | ToolsFinished | None = None
 
 
 TurnEvent = (
     EnvironmentSynced
-    | EnvironmentFailed
     | FrameSwitchRequested
     | ModelAnswered
     | ModelFailed
     | ToolsFinished
     | CheckpointDelivered
-    | CheckpointFailed
     | StepFailed
     | CancelRequested
 )
@@ -234,15 +223,13 @@ def advance(state: TurnMachineState, event: TurnEvent, driver: TurnDriver) -> Tu
     match event:
         case _ if isinstance(waiting, Finish):
             return state
-        case StepFailed(issue=issue):
-            return _stop(_well_formed(state), StopReason.RUNTIME_ERROR, issue)
-        case CancelRequested():
-            return _finish(_well_formed(state), Stopped(stop_reason=StopReason.CANCELLED))
+        case StepFailed(issue=issue, after=after):
+            return _stop(_settled(state, after), StopReason.RUNTIME_ERROR, issue)
+        case CancelRequested(after=after):
+            return _finish(_settled(state, after), Stopped(stop_reason=StopReason.CANCELLED))
         case EnvironmentSynced() if isinstance(waiting, SyncEnvironment):
             choice = driver.tool_choice(state.view)
             return replace(state, waiting_for=CallModel(iteration=state.iteration, tool_choice=choice))
-        case EnvironmentFailed(issue=issue) if isinstance(waiting, SyncEnvironment):
-            return _stop(state, StopReason.RUNTIME_ERROR, issue)
         case FrameSwitchRequested(frame_id=frame_id, task=task) if isinstance(waiting, CallModel | SyncEnvironment):
             return _finish(state, FrameSwitch(frame_id=frame_id, task=task))
         case ModelAnswered(response=response) if isinstance(waiting, CallModel):
@@ -255,19 +242,18 @@ def advance(state: TurnMachineState, event: TurnEvent, driver: TurnDriver) -> Tu
                 retryable=event.retryable,
                 model_error_kind=event.kind,
             )
-            return _stop(state, StopReason.PROVIDER_ERROR, issue)
+            spent = state if event.usage.is_zero else _spent(state, event.usage)
+            return _stop(spent, StopReason.PROVIDER_ERROR, issue)
         case ToolsFinished(results=results) if isinstance(waiting, RunTools):
             return _on_tool_results(state, results, driver)
         case CheckpointDelivered(messages=messages) if isinstance(waiting, RunCheckpoint):
             return _on_delivery(state, waiting.kind, messages)
-        case CheckpointFailed(issue=issue) if isinstance(waiting, RunCheckpoint):
-            return _stop(state, StopReason.RUNTIME_ERROR, issue)
         case _:
             return state
 
 
 def _on_response(state: TurnMachineState, response: ModelResponse, driver: TurnDriver) -> TurnMachineState:
-    state = replace(state, usage=state.usage + response.usage, last_usage=response.usage)
+    state = _spent(state, response.usage)
     match response.terminal_reason:
         case TerminalReason.CANCELLED:
             return _finish(state, Stopped(stop_reason=StopReason.CANCELLED))
@@ -318,8 +304,7 @@ def _with_unique_call_ids(state: TurnMachineState, parts: Sequence[Part]) -> lis
 def _on_tool_results(
     state: TurnMachineState, results: Sequence[ToolCallResult], driver: TurnDriver
 ) -> TurnMachineState:
-    parts = tuple(part for result in results for part in result.parts)
-    state = replace(state, new_messages=(*state.new_messages, _message(state, Role.USER, parts)))
+    state = _answered(state, results)
     stop = driver.on_tool_results(results, state.view)
     if stop is not None:
         return _driver_stop(state, stop)
@@ -341,6 +326,26 @@ def _on_delivery(state: TurnMachineState, kind: CheckpointKind, messages: Sequen
         return _stop_at_limit(state)
     following = state.iteration + 1
     return replace(state, iteration=following, waiting_for=SyncEnvironment(iteration=following))
+
+
+def _spent(state: TurnMachineState, usage: TokenUsage) -> TurnMachineState:
+    return replace(state, usage=state.usage + usage, last_usage=usage)
+
+
+def _answered(state: TurnMachineState, results: Sequence[ToolCallResult]) -> TurnMachineState:
+    parts = tuple(part for result in results for part in result.parts)
+    return replace(state, new_messages=(*state.new_messages, _message(state, Role.USER, parts)))
+
+
+def _settled(state: TurnMachineState, after: ModelAnswered | ToolsFinished | None) -> TurnMachineState:
+    """Keep what is true although the step came to nothing, and leave no call without a result."""
+    match after:
+        case ModelAnswered(response=response) if isinstance(state.waiting_for, CallModel):
+            return _spent(state, response.usage)
+        case ToolsFinished(results=results) if isinstance(state.waiting_for, RunTools):
+            return _answered(state, results)
+        case _:
+            return _well_formed(state)
 
 
 def _well_formed(state: TurnMachineState) -> TurnMachineState:

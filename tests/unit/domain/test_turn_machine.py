@@ -26,8 +26,6 @@ from lash_host.domain.turn_machine import (
     CallModel,
     CancelRequested,
     CheckpointDelivered,
-    CheckpointFailed,
-    EnvironmentFailed,
     EnvironmentSynced,
     Finish,
     FrameSwitchRequested,
@@ -35,6 +33,7 @@ from lash_host.domain.turn_machine import (
     ModelFailed,
     RunCheckpoint,
     RunTools,
+    StepFailed,
     SyncEnvironment,
     ToolsFinished,
     advance,
@@ -261,9 +260,9 @@ def test_a_failed_model_call_stops_the_turn_without_a_checkpoint(begin, driver):
 
 def test_a_failure_of_a_plugin_stops_the_turn(begin, driver, say):
     state = start_turn(turn_id="t", max_iterations=None, messages=[say("hi")])
-    failed = advance(state, EnvironmentFailed(issue=ISSUE), driver)
+    failed = advance(state, StepFailed(issue=ISSUE), driver)
     assert (failed.outcome, failed.issues) == (Stopped(stop_reason=StopReason.RUNTIME_ERROR), (ISSUE,))
-    failed = run(begin(driver), driver, answer(text="x"), CheckpointFailed(issue=ISSUE))
+    failed = run(begin(driver), driver, answer(text="x"), StepFailed(issue=ISSUE))
     assert (failed.outcome, failed.issues) == (Stopped(stop_reason=StopReason.RUNTIME_ERROR), (ISSUE,))
     assert failed.completion is None
 
@@ -314,19 +313,17 @@ def test_an_empty_final_text_adds_no_message(begin):
 
 EVENTS = [
     EnvironmentSynced(),
-    EnvironmentFailed(issue=ISSUE),
     FrameSwitchRequested(frame_id="f2", task="go"),
     answer(text="x"),
     ModelFailed(message="no", kind="unknown", code="c", retryable=False),
     ToolsFinished(results=()),
     CheckpointDelivered(),
-    CheckpointFailed(issue=ISSUE),
 ]
 FITTING: dict[str, Sequence[int]] = {
-    "SyncEnvironment": (0, 1, 2),
-    "CallModel": (2, 3, 4),
-    "RunTools": (5,),
-    "RunCheckpoint": (6, 7),
+    "SyncEnvironment": (0, 1),
+    "CallModel": (1, 2, 3),
+    "RunTools": (4,),
+    "RunCheckpoint": (5,),
     "Finish": (),
 }
 
@@ -347,4 +344,29 @@ def test_only_events_that_answer_what_is_waited_for_change_anything(driver, say)
 
 def test_nothing_is_accepted_after_the_end(driver, say):
     ended = _waiting_states(say)[-1]
-    assert all(advance(ended, event, driver) is ended for event in [*EVENTS, CancelRequested()])
+    assert all(
+        advance(ended, event, driver) is ended for event in [*EVENTS, CancelRequested(), StepFailed(issue=ISSUE)]
+    )
+
+
+@pytest.mark.parametrize("end", [CancelRequested, lambda after: StepFailed(issue=ISSUE, after=after)])
+def test_an_answer_that_came_before_the_end_counts_though_nothing_comes_of_it(begin, driver, end):
+    state = advance(begin(driver), end(after=answer("1", text="secret")), driver)
+    assert isinstance(state.outcome, Stopped)
+    assert (state.usage, state.last_usage) == (USAGE, USAGE)
+    assert roles_and_texts(state) == [("user", "hi")]
+
+
+@pytest.mark.parametrize("end", [CancelRequested, lambda after: StepFailed(issue=ISSUE, after=after)])
+def test_results_that_came_before_the_end_stay_in_the_conversation(begin, driver, end):
+    state = advance(begin(driver), answer("1", "2"), driver)
+    state = advance(state, end(after=finished(state.waiting_for.message)), driver)
+    assert isinstance(state.outcome, Stopped)
+    assert [part.text for part in state.new_messages[-1].parts] == ["did 1", "did 2"]
+    assert is_prompt_resume_safe(state.new_messages)
+
+
+def test_an_unusable_answer_costs_what_it_cost(begin, driver):
+    failed = ModelFailed(message="no", kind="unknown", code="plugin", retryable=False, usage=USAGE)
+    state = advance(begin(driver), failed, driver)
+    assert (state.usage, state.last_usage) == (USAGE, USAGE)
