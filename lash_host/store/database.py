@@ -188,7 +188,7 @@ class Database:
 
         Closing them here would crash, or write to the parent's file: so they live for ever.
         """
-        for connection in (self._engine, self._writer, *self._readers):
+        for connection in (self._engine, self._writer, *self._readers, *self.dialect.process_wide()):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
     def _connect(self) -> None:

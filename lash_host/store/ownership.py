@@ -44,11 +44,14 @@ class Ownership:
             StoreUnwritable: The lock's file cannot be made.
         """
         self._facts_file = Path(f"{path}.owner")
-        self._lock = FileLock(f"{path}.lock", timeout=0, thread_local=False)
+        lock_file = Path(f"{path}.lock")
+        self._lock = FileLock(lock_file, timeout=0, thread_local=False)
         try:
             self._lock.acquire()
             self._write_facts(now_us)
         except Timeout as exc:
+            if not lock_file.exists():
+                raise StoreUnwritable(str(path), problem=f"{lock_file.name} cannot be made beside it") from exc
             raise StoreLocked(str(path), holder=_holder(self._facts_file)) from exc
         except OSError as exc:
             self._lock.release()

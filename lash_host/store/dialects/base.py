@@ -143,6 +143,10 @@ class Dialect(Protocol):
         """Give another connection to the same database. Called by one thread at a time."""
         ...
 
+    def process_wide(self) -> Sequence[object]:
+        """Give the driver's objects that a forked child must not destroy, besides the store's own."""
+        ...
+
     def catalog(self, driver: Driver) -> Catalog:
         """Say whether the database is empty, ours or another program's."""
         ...

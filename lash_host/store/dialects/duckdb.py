@@ -58,11 +58,12 @@ class DuckDBDriver:
     A connection in the middle of a call refuses every other; so a call holds it, and closing waits for the call.
     """
 
-    __slots__ = ("__weakref__", "_held", "_parsed", "raw")
+    __slots__ = ("__weakref__", "_held", "_is_closed", "_parsed", "raw")
 
     def __init__(self, connection: Any, parsed: dict[str, Any]) -> None:
         self.raw, self._parsed = connection, parsed
         self._held = threading.Lock()
+        self._is_closed = False
 
     def begin(self, *, read_only: bool) -> None:
         """Start a transaction."""
@@ -123,9 +124,11 @@ class DuckDBDriver:
 
     def close(self) -> None:
         """Interrupt what is running, then close the connection."""
-        self.raw.interrupt()
-        with self._held:
-            self.raw.close()
+        if not self._is_closed:
+            self._is_closed = True
+            self.raw.interrupt()
+            with self._held:
+                self.raw.close()
 
 
 class DuckDBDialect:
@@ -165,6 +168,10 @@ class DuckDBDialect:
         """
         wrapper: Any = engine.raw_connection().driver_connection
         return DuckDBDriver(wrapper.duplicate(), self._parsed)
+
+    def process_wide(self) -> Sequence[object]:
+        """Give the connection that DuckDB keeps for its module-level functions, which duckdb-engine calls."""
+        return (duckdb.default_connection(),)
 
     def catalog(self, driver: Driver) -> Catalog:
         """Look for `lash_tables.meta` first: listing a catalog takes DuckDB milliseconds."""
