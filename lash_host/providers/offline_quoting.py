@@ -91,13 +91,11 @@ def command_lines(text: str) -> list[str]:
     """Give the lines of a text that look like shell commands, in order.
 
     The first of these that there are: lines that begin with ``$``, fenced blocks that name a shell or nothing,
-    indented lines, code in backticks.
+    indented lines, code in backticks. A fenced block that names something else, such as ``text``, has no commands.
     """
     lines = [re.sub(r"^\s*\d+(?:\t|[:|→] ?)", "", line) for line in text.splitlines()]
     lines = re.sub(r"\\\n\s*", "", "\n".join(lines)).split("\n")
-    prompted = [line.strip()[2:] for line in lines if line.strip().startswith("$ ")]
-    if prompted:
-        return prompted
+    prompted: list[str] = []
     commands: list[str] = []
     is_fenced = is_shell = False
     for line in lines:
@@ -105,8 +103,12 @@ def command_lines(text: str) -> list[str]:
         if fence:
             is_fenced = not is_fenced
             is_shell = is_fenced and fence[1].lower() in {"", "bash", "sh", "shell", "console", "zsh"}
+        elif line.strip().startswith("$ ") and (is_shell or not is_fenced):
+            prompted.append(line.strip()[2:])
         elif is_shell and line.strip() and not line.lstrip().startswith("#"):
             commands.append(line.strip())
+    if prompted:
+        return prompted
     commands = commands or [line.strip() for line in lines if re.match(r"(?: {4}|\t)\s*[a-z][\w./-]*(?: |$)", line)]
     return commands or [code for line in lines for code in re.findall(r"`([a-z][\w./-]*(?: [^`]+)?)`", line)]
 
