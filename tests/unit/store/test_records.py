@@ -1,0 +1,75 @@
+"""Stored values are read by their version first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from lash_host.contracts.store import SessionStore
+from lash_host.domain.commit import content_ref
+from lash_host.domain.session import CheckpointManifest
+from lash_host.errors import RecordVersionError, StoreError
+from lash_host.store.database import Database
+from lash_host.store.records import dump_json, load_checkpoint, load_frames, load_policy
+from lash_host.store.schema import blobs, sessions
+from lash_host.testing.conformance import SampleSession
+from lash_host.testing.conformance.samples import draft
+
+
+def test_a_checkpoint_comes_back() -> None:
+    manifest = CheckpointManifest(turn_index=3, tool_state_ref="a" * 64)
+    assert load_checkpoint(manifest.model_dump_json()) == manifest
+
+
+@pytest.mark.parametrize("found", [None, 2, "1", True, 1.5])
+def test_another_version_is_named(found: object) -> None:
+    record = {"turn_index": 1} if found is None else {"turn_index": 1, "schema_version": found}
+    with pytest.raises(RecordVersionError) as caught:
+        load_checkpoint(json.dumps(record))
+    assert (caught.value.kind, caught.value.found, caught.value.expected) == ("checkpoint", found, 1)
+
+
+def test_another_version_of_a_frame_is_named() -> None:
+    with pytest.raises(RecordVersionError, match="agent frame"):
+        load_frames('[{"frame_id": "a", "schema_version": 7, "new_field": 1}]')
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '"x"', "null"])
+def test_what_is_not_a_record_is_an_error_of_the_store(text: str) -> None:
+    for load in (load_checkpoint, load_frames, load_policy):
+        with pytest.raises(StoreError):
+            load(text)
+
+
+def test_json_is_readable_where_it_can_be() -> None:
+    assert dump_json({"a": "naïve 🦆"}) == '{"a":"naïve 🦆"}'
+
+
+def test_json_that_utf_8_cannot_hold_is_escaped() -> None:
+    text = dump_json({"a": "broken \ud83d"})
+    assert text.encode()
+    assert json.loads(text) == {"a": "broken \ud83d"}
+
+
+def test_a_stored_session_of_another_version_is_not_loaded(
+    memory: SessionStore, database_of: Callable[[SessionStore], Database]
+) -> None:
+    SampleSession(memory, "alpha").commit("a")
+    with database_of(memory).write() as transaction:
+        transaction.script(
+            f"UPDATE {sessions.fullname} SET checkpoint = replace(checkpoint, '_version\":1', '_version\":2')"
+        )
+    with pytest.raises(RecordVersionError, match="checkpoint has schema version 2"):
+        memory.load_session("alpha")
+
+
+def test_a_body_that_is_missing_is_reported(
+    memory: SessionStore, database_of: Callable[[SessionStore], Database]
+) -> None:
+    SampleSession(memory, "alpha").commit("a", checkpoint=draft(tool_state=b"tools"))
+    with database_of(memory).write() as transaction:
+        transaction.script(f"DELETE FROM {blobs.fullname}")
+    with pytest.raises(StoreError, match=content_ref(b"tools")):
+        memory.load_session("alpha")
