@@ -204,7 +204,7 @@ class QueryResult(ABC):
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Give all rows as tuples."""
 
-    def batches(self, *, rows: int = 10_000) -> Iterator[Sequence[tuple[Any, ...]]]:
+    def batches(self, *, rows: int = 10_000) -> Iterator[Sequence[tuple[Any, ...]]]:  # noqa: ARG002
         """Give all rows as tuples, at most ``rows`` at a time where the database can, so that none piles up."""
         yield self.fetchall()
 

@@ -1,6 +1,6 @@
 """Builds everything, installs it into an empty environment, and uses it as a new user would.
 
-Run as ``python check_wheels.py FOLDER``; needs the package `build`. Not a pytest module: it is what a user does, in order.
+Run as ``python check_wheels.py FOLDER``; needs the package `build`. Not a pytest module: what a user does, in order.
 """
 
 from __future__ import annotations
