@@ -35,6 +35,7 @@ _CONFIG = {
     "python_scan_all_frames": "false",
 }
 _ROWS_PER_INSERT = 4096
+_INTERRUPT_AGAIN_S = 0.05
 _READ_ONLY_TYPES = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _REFUSED_FUNCTIONS = re.compile(
     r"(force_)?checkpoint|query|json_execute_serialized_sql|write_log|truncate_duckdb_logs|setseed|nextval"
@@ -127,8 +128,12 @@ class DuckDBDriver:
         if not self._is_closed:
             self._is_closed = True
             self.raw.interrupt()
-            with self._held:
+            while not self._held.acquire(timeout=_INTERRUPT_AGAIN_S):
+                self.raw.interrupt()  # the first came before the call it was meant for
+            try:
                 self.raw.close()
+            finally:
+                self._held.release()
 
 
 class DuckDBDialect:
