@@ -50,6 +50,7 @@ _FOREIGN = re.compile(
     r"|[Ee]ncrypt|[Cc]orrupt|[Cc]hecksum"
 )
 _CONSTRAINT = re.compile(r"Constraint Error|constraint violation|[Dd]uplicate key")
+_WORD = re.compile(rb'"(?:[^"]|"")*"|[\w$\x80-\xff]+|\S')
 _CONFLICT = re.compile(r"[Cc]onflict|write-write")
 
 
@@ -285,13 +286,11 @@ class _Token:
 
 def _tokens(sql: bytes) -> list[_Token]:
     """Give the identifiers, keywords and operators of a statement; comments and strings are left out."""
-    starts = duckdb.tokenize(sql.decode())
-    ends = [start for start, _ in starts[1:]] + [len(sql)]
     tokens = []
-    for (start, kind), end in zip(starts, ends, strict=True):
-        if kind not in {duckdb.token_type.comment, duckdb.token_type.string_const}:
-            raw = sql[start:end].rstrip()
-            tokens.append(_Token(raw.decode().strip('"').casefold(), start, start + len(raw)))
+    for start, kind in duckdb.tokenize(sql.decode()):
+        found = _WORD.match(sql, start)
+        if found is not None and kind not in {duckdb.token_type.comment, duckdb.token_type.string_const}:
+            tokens.append(_Token(found[0].decode().strip('"').casefold(), start, found.end()))
     return tokens
 
 
