@@ -81,7 +81,8 @@ def _decide(attempt: _Attempt) -> CommitResult:
     head = attempt.store.heads.get(attempt.transaction, session_id)
     if head is None:
         head = Head.fresh(session_id, session_key=0, now_us=attempt.now_us)
-    found = look_up(attempt.transaction, head, commit)
+    ids = attempt.store.ids.get(attempt.transaction, head)
+    found = look_up(attempt.transaction, head, commit, ids)
     if found.turn_id is not None and (commit.stamp is None or found.stamp is None):
         raise TurnCommitConflict(session_id=session_id, turn_id=found.turn_id)
     decision = decide_commit(head.commit_head, found.stamp, commit, now_ms=attempt.now_us // 1000)
@@ -100,6 +101,7 @@ def _decide(attempt: _Attempt) -> CommitResult:
             problem = check_delta(commit.graph, known=found.node_ids.__contains__)
             if problem is not None:
                 raise InvalidCommit(session_id=session_id, problem=problem)
+            attempt.store.ids.settle(attempt.transaction, ids, commit)
             return _land(attempt, head, head_revision)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from functools import lru_cache
 
 from sqlalchemy import BindParameter, CompoundSelect, bindparam, literal_column, null, select, union_all
@@ -11,6 +12,7 @@ from lash_host.domain.commit import CommitResult, RuntimeCommit, StoredStamp
 from lash_host.domain.graph import GraphDelta, ReplaceGraph, UnchangedGraph
 from lash_host.store.database import Transaction
 from lash_host.store.heads import Head
+from lash_host.store.known_ids import SessionIds
 from lash_host.store.schema import nodes, turns
 
 __all__ = ["Lookups", "look_up"]
@@ -29,35 +31,48 @@ class Lookups:
     Attributes:
         turn_id: The commit's turn, if it was committed before.
         stamp: Its stamp, where it had one.
-        node_ids: Those of the ids the commit mentions that live nodes have.
+        node_ids: Ids that live nodes have: at least those that the commit mentions.
     """
 
     turn_id: str | None = None
     stamp: StoredStamp | None = None
-    node_ids: frozenset[str] = field(default_factory=frozenset)
+    node_ids: AbstractSet[str]
 
 
-def look_up(transaction: Transaction, head: Head, commit: RuntimeCommit) -> Lookups:
-    """Look up what `decide_commit` and `check_delta` need of a commit, in one statement where they are few ids."""
+def look_up(transaction: Transaction, head: Head, commit: RuntimeCommit, ids: SessionIds | None) -> Lookups:
+    """Look up what `decide_commit` and `check_delta` need of a commit.
+
+    Args:
+        transaction: Where to look.
+        head: The session's head.
+        commit: What is to be committed.
+        ids: All ids the session has, where they are remembered. Then the database is asked for nothing but the stamp
+            of a turn that is there already.
+    """
     turn_id = _turn_id(commit)
     leaf = head.row["leaf_node_id"]
     known = {leaf} if leaf is not None else set()
-    asked = [node_id for node_id in _mentioned(commit.graph) if node_id != leaf]
+    asked: list[str] = []
+    if ids is not None:
+        known = ids.nodes
+        turn_id = turn_id if turn_id in ids.turns else None
+    else:
+        asked = [node_id for node_id in _mentioned(commit.graph) if node_id != leaf]
     if len(asked) > _BATCHES[-1]:
-        known.update(row[0] for row in transaction.rows(_ALL_IDS, {"session_key": head.session_key}))
+        known = {row[0] for row in transaction.rows(_ALL_IDS, {"session_key": head.session_key})}
         asked = []
     if turn_id is None and not asked:
-        return Lookups(node_ids=frozenset(known))
+        return Lookups(node_ids=known)
     size = next(size for size in (0, *_BATCHES) if size >= len(asked))
     params = {"session_key": head.session_key, "turn_id": turn_id}
     padded = [*asked, *asked[:1] * (size - len(asked))]
     rows = transaction.rows(_query(size), params | {f"node_{n}": node_id for n, node_id in enumerate(padded)})
-    known.update(text for what, text, _ in rows if what == _NODE)
     stamps = [(commit_hash, result) for what, commit_hash, result in rows if what == _STAMP]
     stamp = None
     if stamps and stamps[0][0] is not None:
         stamp = StoredStamp(commit_hash=stamps[0][0], result=CommitResult.model_validate_json(stamps[0][1]))
-    return Lookups(turn_id=turn_id if stamps else None, stamp=stamp, node_ids=frozenset(known))
+    found = {text for what, text, _ in rows if what == _NODE}
+    return Lookups(turn_id=turn_id if stamps else None, stamp=stamp, node_ids=known | found if found else known)
 
 
 def _turn_id(commit: RuntimeCommit) -> str | None:

@@ -9,6 +9,7 @@ from lash_host.store.database import Database
 from lash_host.store.dialects import StoreUrl, dialect_of
 from lash_host.store.heads import Heads
 from lash_host.store.keys import KeySequence
+from lash_host.store.known_ids import KnownIds
 from lash_host.store.migrations import migrate
 from lash_host.store.ownership import Ownership
 from lash_host.store.schema import model_calls, nodes, sessions, tool_calls
@@ -42,9 +43,11 @@ def _open(url: StoreUrl, *, create: bool, now_us: int) -> SharedStore:
         raise
     try:
         migrate(database, now_us=now_us)
+        remembers = database.dialect.capabilities.single_owner
         return SharedStore(
             database=database,
-            heads=Heads(remembers=database.dialect.capabilities.single_owner),
+            heads=Heads(remembers=remembers),
+            ids=KnownIds(remembers=remembers),
             keys=KeySequence(_greatest_key(database)),
         )
     except BaseException:

@@ -92,6 +92,7 @@ def delete_session(store: SharedStore, session_id: str) -> DeletionReport:
         removed = {name: len(transaction.rows(statement, params)) for name, statement in _DELETE.items()}
         transaction.rows(_DELETE_SESSION, params)
         store.heads.settle(transaction, session_id, None)
+        store.ids.forget(session_id)
         return DeletionReport(
             session_id=session_id,
             existed=head.row["head_revision"] > 0,

@@ -16,6 +16,7 @@ from weakref import WeakSet
 from lash_host.store.database import Database
 from lash_host.store.heads import Heads
 from lash_host.store.keys import KeySequence
+from lash_host.store.known_ids import KnownIds
 
 __all__ = ["SharedStore", "release", "share"]
 
@@ -26,6 +27,7 @@ class SharedStore:
 
     database: Database
     heads: Heads
+    ids: KnownIds
     keys: KeySequence
 
 
