@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +54,7 @@ class SqlSessionStore(SessionStore):
         self._new_token = token_factory or _random_token
         self._shared = open_shared(parse_store_url(url), create=create, now_us=self._clock.now_us())
         self._is_open = True
+        self._closing = threading.Lock()
 
     @property
     def durability(self) -> Literal["durable", "ephemeral"]:
@@ -137,9 +139,10 @@ class SqlSessionStore(SessionStore):
 
     def close(self) -> None:
         """Let go of the database."""
-        if self._is_open:
-            self._is_open = False
-            release(self._shared)
+        with self._closing:
+            if self._is_open:
+                self._is_open = False
+                release(self._shared)
 
     @property
     def _store(self) -> SharedStore:

@@ -7,7 +7,6 @@ import re
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from lash_host.errors import ForeignStore, QueryFailed, QueryRefused, StoreError, StoreLocked, StoreUnwritable
+from lash_host.errors import ForeignStore, StoreError, StoreLocked, StoreUnwritable
 from lash_host.store.dialects.base import Capabilities, Catalog, ConstraintViolated, Driver, TransactionConflict
+from lash_host.store.dialects.duckdb_sql import localize, vet_query
 from lash_host.store.dialects.url import StoreUrl
-from lash_host.store.schema import SCHEMA
 
 __all__ = ["DuckDBDialect", "DuckDBDriver"]
 
@@ -36,11 +35,6 @@ _CONFIG = {
 }
 _ROWS_PER_INSERT = 4096
 _INTERRUPT_AGAIN_S = 0.05
-_READ_ONLY_TYPES = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-_REFUSED_FUNCTIONS = re.compile(
-    r"(force_)?checkpoint|query|json_execute_serialized_sql|write_log|truncate_duckdb_logs|setseed|nextval"
-    r"|(enable|disable)_\w+|\w+_external_resource(_type)?|python_\w+"
-)
 _UNWRITABLE = re.compile(
     r"No space left|File too large|[Dd]isk quota|Permission denied|Read-only file system|Operation not permitted"
     r"|Not a directory|No such file or directory|Input/output error|read-only mode"
@@ -50,7 +44,6 @@ _FOREIGN = re.compile(
     r"|[Ee]ncrypt|[Cc]orrupt|[Cc]hecksum"
 )
 _CONSTRAINT = re.compile(r"Constraint Error|constraint violation|[Dd]uplicate key")
-_WORD = re.compile(rb'"(?:[^"]|"")*"|[\w$\x80-\xff]+|\S')
 _CONFLICT = re.compile(r"[Cc]onflict|write-write")
 
 
@@ -214,35 +207,12 @@ class DuckDBDialect:
             yield sql, [list(column) for column in zip(*chunk, strict=True)]
 
     def vet_query(self, sql: str) -> None:
-        """Accept a single SELECT, EXPLAIN or PIVOT without functions that act on the database.
-
-        This gives the clear message; what makes writing impossible is the read-only transaction it then runs in.
-        """
-        try:
-            statements = duckdb.extract_statements(sql)
-        except duckdb.Error as exc:
-            raise QueryFailed(str(exc)) from exc
-        if len(statements) != 1:
-            raise QueryRefused(f"one statement at a time, got {len(statements)}")
-        tokens = [token.text for token in _tokens(sql.encode())]
-        kind = statements[0].type
-        pivots = kind == duckdb.StatementType.MULTI and any(word == "pivot" for word in tokens)
-        if kind not in _READ_ONLY_TYPES and not pivots:
-            raise QueryRefused(f"only read-only queries, got {str(kind).rpartition('.')[2]}")
-        for name, following in zip(tokens, [*tokens[1:], ""], strict=True):
-            if following == "(" and _REFUSED_FUNCTIONS.fullmatch(name):
-                raise QueryRefused(f"function {name} is not for queries")
+        """Accept a single SELECT, EXPLAIN or PIVOT without functions that act on the database."""
+        vet_query(sql)
 
     def localize(self, sql: str) -> str:
         """Put the schema's own name where a table is called ``lash.x``."""
-        raw = sql.encode()
-        tokens = _tokens(raw)
-        words = [token.text for token in tokens] + [""] * 4
-        for n in reversed(range(len(tokens))):
-            names_catalog = words[n + 2 : n + 4] == ["lash", "."]
-            if words[n : n + 2] == ["lash", "."] and not names_catalog:
-                raw = raw[: tokens[n].start] + SCHEMA.encode() + raw[tokens[n].end :]
-        return raw.decode()
+        return localize(sql)
 
     def is_fatal(self, error: BaseException) -> bool:
         """Whether DuckDB invalidated the database: a failed checkpoint does that."""
@@ -273,25 +243,6 @@ class DuckDBDialect:
             return None
         files = (url.path, Path(f"{url.path}.wal"))
         return sum(file.stat().st_size for file in files if file.exists())
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """A word of SQL as it is compared: in lower case, without quotes."""
-
-    text: str
-    start: int
-    end: int
-
-
-def _tokens(sql: bytes) -> list[_Token]:
-    """Give the identifiers, keywords and operators of a statement; comments and strings are left out."""
-    tokens = []
-    for start, kind in duckdb.tokenize(sql.decode()):
-        found = _WORD.match(sql, start)
-        if found is not None and kind not in {duckdb.token_type.comment, duckdb.token_type.string_const}:
-            tokens.append(_Token(found[0].decode().strip('"').casefold(), start, found.end()))
-    return tokens
 
 
 def _driver_error(error: BaseException) -> BaseException:
