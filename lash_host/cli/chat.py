@@ -10,6 +10,7 @@ import click
 from lash_host.cli.failures import say_error
 from lash_host.cli.invocation import Invocation, LashCommand
 from lash_host.cli.prompts import check_text
+from lash_host.cli.render import counted
 
 if TYPE_CHECKING:
     from lash_host.cli.chat_input import ChatInput
@@ -58,7 +59,7 @@ class _Talk:
     def greet(self) -> None:
         """Say which model in which session is spoken to."""
         view = self._runtime.read_view()
-        turns = f", {view.turn_index} turns so far" if view.turn_index else ""
+        turns = f", {counted(view.turn_index, 'turn')} so far" if view.turn_index else ""
         self._terminal.say(f"session {self._runtime.session_id}{turns}", style="dim")
         self._terminal.say(f"{view.policy.model}; /help lists commands", style="dim")
 

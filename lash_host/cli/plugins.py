@@ -9,6 +9,7 @@ import click
 
 from lash_host.cli.invocation import Invocation, LashGroup
 from lash_host.cli.output import format_option, output_to, write_document, write_objects
+from lash_host.cli.render import counted
 from lash_host.cli.tables import Column, print_table
 from lash_host.cli.terminal import Terminal, one_line
 
@@ -105,7 +106,8 @@ def check(invocation: Invocation, *, format_name: str | None) -> None:
         for each in found:
             terminal.write(_check_line(each) + "\n")
     errors = sum(each["severity"] == "error" for each in found)
-    terminal.say(f"{len(host.installed)} plugins, {errors} errors, {len(found) - errors} warnings", style="dim")
+    warnings = counted(len(found) - errors, "warning")
+    terminal.say(f"{counted(len(host.installed), 'plugin')}, {counted(errors, 'error')}, {warnings}", style="dim")
     if errors:
         raise click.exceptions.Exit(1)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from lash_host.cli.terminal import one_line
 
-__all__ = ["ago", "arguments_line", "bytes_text", "duration_text", "moment_text", "tokens_line"]
+__all__ = ["ago", "arguments_line", "bytes_text", "counted", "duration_text", "moment_text", "tokens_line"]
 
 _SECOND_MS = 1_000
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
@@ -27,6 +27,11 @@ def duration_text(milliseconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), _MINUTE_S)
     return f"{minutes} min {rest} s"
+
+
+def counted(count: int, noun: str) -> str:
+    """Write how many there are of something: ``1 turn``, ``1,234 turns``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def bytes_text(size: int | None) -> str:

@@ -13,8 +13,9 @@ from lash_host.cli.failures import WrongUsage
 from lash_host.cli.invocation import Invocation, LashGroup
 from lash_host.cli.output import format_option, output_to, write_document, write_objects
 from lash_host.cli.prompts import check_text
-from lash_host.cli.render import ago
+from lash_host.cli.render import ago, counted
 from lash_host.cli.tables import Column, print_table
+from lash_host.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from lash_host.cli.opening import BlockingHost
@@ -140,10 +141,14 @@ def delete(invocation: Invocation, *, session_id: str, yes: bool, format_name: s
         info = opened.run(opened.host.session_info(session_id))
         if not yes:
             title = f" ({info.title})" if info.title else ""
-            click.confirm(f"Delete session {session_id}{title} with {info.turns} turns?", abort=True, err=True)
+            question = one_line(f"Delete session {session_id}{title} with {counted(info.turns, 'turn')}?")
+            if not click.confirm(question, err=True):
+                invocation.terminal.say("nothing was deleted", style="dim")
+                raise click.exceptions.Exit(1)
         report = opened.run(opened.host.delete_session(session_id))
     if output.format == "json":
         write_document(invocation.terminal, report.model_dump())
     else:
-        counts = f"{report.turns} turns, {report.nodes} nodes, {report.model_calls} model calls"
-        invocation.terminal.write(f"deleted {session_id}: {counts}, {report.tool_calls} tool calls\n")
+        calls = f"{counted(report.model_calls, 'model call')}, {counted(report.tool_calls, 'tool call')}"
+        counts = f"{counted(report.turns, 'turn')}, {counted(report.nodes, 'node')}, {calls}"
+        invocation.terminal.write(f"deleted {session_id}: {counts}\n")

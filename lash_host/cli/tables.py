@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from lash_host.cli.formats import TextSink
@@ -73,7 +73,8 @@ def _draw(terminal: Terminal, columns: Sequence[Column], rows: Sequence[Sequence
     natural = [
         max([len(column.heading), *(row[index].cell_len for row in texts)]) for index, column in enumerate(columns)
     ]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    heading = "bold" if terminal.out_has_colour else ""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style=heading, padding=(0, 1, 0, 0))
     for column, width in zip(columns, _fitted(columns, natural, room=terminal.columns), strict=True):
         table.add_column(
             Text(column.heading),
@@ -120,7 +121,7 @@ def _console(terminal: Terminal) -> Console:
 def align(out: TextSink, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Write plain lines as they come, with nothing cut; the first ones say how wide the columns are."""
     iterator = iter(rows)
-    first = [[one_line(cell) for cell in row] for row, _ in zip(iterator, range(_MOST_ALIGNED), strict=False)]
+    first = [[one_line(cell) for cell in row] for row in islice(iterator, _MOST_ALIGNED)]
     headings = [column.heading for column in columns]
     widths = [max(map(len, cells)) for cells in zip(headings, *first, strict=True)]
     rest = ([one_line(cell) for cell in row] for row in iterator)

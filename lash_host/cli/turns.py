@@ -10,7 +10,7 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from lash_host.cli.failures import say_error, say_warning
-from lash_host.cli.render import arguments_line, duration_text, tokens_line
+from lash_host.cli.render import arguments_line, counted, duration_text, tokens_line
 from lash_host.cli.spinner import Spinner
 from lash_host.cli.terminal import Style, Terminal, one_line
 
@@ -126,7 +126,7 @@ class TurnPrinter:
             case "cancelled":
                 self._tell(f"{self._terminal.mark('failed')} {name} cancelled", style="yellow")
         if self._calls:
-            self._spinner.start(f"{len(self._calls)} tool calls are running")
+            self._spinner.start(f"{counted(len(self._calls), 'tool call')} running")
 
     def _tell(self, text: str, *, style: Style) -> None:
         if self._tells:
@@ -210,8 +210,7 @@ def say_outcome(terminal: Terminal, result: TurnResult) -> None:
 def usage_line(terminal: Terminal, result: TurnResult) -> str:
     """Write what a turn consumed, in a line."""
     dot = f" {terminal.mark('dot')} "
-    calls = len(result.tool_calls)
-    tools = [f"{calls} tool call{'s' if calls != 1 else ''}"] if calls else []
+    tools = [counted(len(result.tool_calls), "tool call")] if result.tool_calls else []
     return dot.join([tokens_line(result.usage.model_dump()), *tools, duration_text(result.duration_ms)])
 
 
