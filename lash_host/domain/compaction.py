@@ -6,7 +6,7 @@ from lash_host.domain.message import Message
 from lash_host.domain.usage import TokenUsage
 from lash_host.domain.value import Value
 
-__all__ = ["ContextCompaction", "should_compact"]
+__all__ = ["ContextCompaction", "next_prompt_usage", "should_compact"]
 
 
 class ContextCompaction(Value):
@@ -38,3 +38,22 @@ def should_compact(
         return False
     expected = last_prompt.context_tokens + last_prompt.output_tokens + incoming_tokens
     return expected >= share * context_window_tokens
+
+
+def next_prompt_usage(
+    before: TokenUsage | None, last_call: TokenUsage | None, *, overflowed: bool, context_window_tokens: int
+) -> TokenUsage | None:
+    """Say what a turn leaves known of how full the context is.
+
+    A turn that learned nothing, because it called no model or got no answer, leaves what was known before it. A prompt
+    that did not fit filled the window, whatever was reported of it: so the next turn compacts first.
+
+    Args:
+        before: What was known before the turn.
+        last_call: Usage of the turn's last model call that was answered.
+        overflowed: Whether the turn ended because its prompt did not fit.
+        context_window_tokens: The window of the turn's model.
+    """
+    if overflowed:
+        return TokenUsage(input_tokens=context_window_tokens)
+    return before if last_call is None else last_call

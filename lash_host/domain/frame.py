@@ -18,6 +18,7 @@ __all__ = [
     "NoFrameOpened",
     "decide_open_frame",
     "initial_frame",
+    "with_active_frame",
 ]
 
 
@@ -113,3 +114,13 @@ def decide_open_frame(
         for frame in frames
     )
     return FrameOpened(frames=(*superseded, opened), frame=opened)
+
+
+def with_active_frame(frames: tuple[AgentFrame, ...], frame_id: str) -> tuple[AgentFrame, ...]:
+    """Give a session's frames with another one of them active, as after a branch back into it."""
+
+    def settled(frame: AgentFrame) -> AgentFrame:
+        status = "active" if frame.frame_id == frame_id else "superseded"
+        return frame if frame.status == status else frame.model_copy(update={"status": status})
+
+    return tuple(settled(frame) for frame in frames)

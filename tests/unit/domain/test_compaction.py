@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lash_host.domain.compaction import should_compact
+from lash_host.domain.compaction import next_prompt_usage, should_compact
 from lash_host.domain.usage import TokenUsage
 
 LAST = TokenUsage(
@@ -37,3 +37,19 @@ def test_a_prompt_that_would_reach_the_share_compacts(incoming, share, expected)
 
 def test_where_nothing_is_known_nothing_is_compacted():
     assert not should_compact(None, incoming_tokens=10_000, context_window_tokens=1_000, share=0.5)
+
+
+@pytest.mark.parametrize("before", [None, LAST])
+def test_a_turn_that_learned_nothing_leaves_what_was_known(before):
+    assert next_prompt_usage(before, None, overflowed=False, context_window_tokens=1_000) == before
+
+
+def test_the_last_call_tells_how_full_the_context_is():
+    last_call = TokenUsage(input_tokens=7)
+    assert next_prompt_usage(LAST, last_call, overflowed=False, context_window_tokens=1_000) == last_call
+
+
+@pytest.mark.parametrize("last_call", [None, TokenUsage()])
+def test_after_an_overflow_the_next_turn_compacts(last_call):
+    full = next_prompt_usage(None, last_call, overflowed=True, context_window_tokens=1_000)
+    assert should_compact(full, incoming_tokens=0, context_window_tokens=1_000, share=1.0)
