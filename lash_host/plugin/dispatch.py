@@ -83,7 +83,7 @@ class Dispatcher:
         """Call one implementation of an asynchronous hook; it may be a plain function.
 
         Raises:
-            PluginHookError: It raised, or answered something the hook does not allow.
+            PluginHookError: It raised, answered something the hook does not allow, or cancelled itself.
         """
         started = self._timer()
         try:
@@ -91,6 +91,11 @@ class Dispatcher:
             if inspect.isawaitable(answer):
                 answer = await answer
             return implementation.check(answer)
+        except asyncio.CancelledError as exc:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise _failure(implementation, exc) from exc
         except (Exception, SystemExit) as exc:
             raise _failure(implementation, exc) from exc
         finally:
@@ -185,11 +190,6 @@ class Dispatcher:
             await self.call_async(implementation, *arguments)
         except PluginHookError as exc:
             self._on_failure(exc)
-        except asyncio.CancelledError as exc:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            self._on_failure(_failure(implementation, exc))
 
 
 def _failure(implementation: Implementation, exc: BaseException) -> PluginHookError:
