@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -83,32 +84,29 @@ class HostOpening:
         settings = load_settings() if self._settings is None else self._settings
         clock = SystemClock() if self._clock is None else self._clock
         plugins = load_plugins(settings, clock=clock, plugins=self._plugins)
-        providers = _providers(plugins, clock, self._providers)
-        effects = _effects(plugins, settings, self._effect_host)
+        views = (*builtin_views(), *plugins.usage_views())
         if self._strict:
             plugins.raise_if_strict()
-        store = _store(self._store, settings, clock)
-        gateway = StoreGateway(store)
+        without_store = partial(
+            HostServices,
+            settings=settings,
+            plugins=plugins,
+            providers=_providers(plugins, clock, self._providers),
+            prices=_prices(plugins, settings),
+            effects=_effects(plugins, settings, self._effect_host),
+            clock=clock,
+            ids=random_ids,
+            lease_timings=LeaseTimings.from_ttl(settings.lease.ttl_ms),
+            retry_policy=ModelRetryPolicy(),
+            process=current_process_identity(),
+        )
+        gateway = StoreGateway(_store(self._store, settings, clock))
         try:
-            await gateway.call(store.install_views, (*builtin_views(), *plugins.usage_views()))
+            await gateway.call(gateway.store.install_views, views)
         except BaseException:
             await gateway.close()
             raise
-        return LashHost(
-            HostServices(
-                settings=settings,
-                store=gateway,
-                plugins=plugins,
-                providers=providers,
-                prices=_prices(plugins, settings),
-                effects=effects,
-                clock=clock,
-                ids=random_ids,
-                lease_timings=LeaseTimings.from_ttl(settings.lease.ttl_ms),
-                retry_policy=ModelRetryPolicy(),
-                process=current_process_identity(),
-            )
-        )
+        return LashHost(without_store(store=gateway))
 
 
 def open(  # noqa: A001  the public name

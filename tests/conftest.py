@@ -1,12 +1,17 @@
-"""Runs coroutine tests, and keeps every test away from the user's own files."""
+"""Runs coroutine tests, keeps every test away from the user's own files, and makes plugins of classes."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+
+from lash_host import LashHost, LashRuntime, hookimpl
+from lash_host.domain.lease import LeaseAcquired, LeaseOwner
+from lash_host.domain.message import is_prompt_resume_safe
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -27,3 +32,46 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     for name in ("LASH_STORE", "LASH_CONFIG", "LASH_MODEL", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     return home
+
+
+@pytest.fixture
+def plugin_of() -> Callable[..., object]:
+    """Make a host plugin of a session plugin's class."""
+
+    def make(session_plugin: type, plugin_id: str = "p") -> object:
+        class HostPlugin:
+            @hookimpl
+            def lash_create_session_plugin(self, context):
+                return session_plugin(context)
+
+        plugin = HostPlugin()
+        plugin.plugin_id = plugin_id
+        return plugin
+
+    return make
+
+
+@pytest.fixture
+def assert_sound() -> Callable[..., Awaitable[None]]:
+    """Check what holds of a session whenever nothing runs in it.
+
+    Nobody holds its lease, its conversation can go on, and memory and store say the same of it.
+    """
+
+    async def check(host: LashHost, session: LashRuntime) -> None:
+        owner = LeaseOwner(owner_id="test", incarnation_id="test")
+        lease = host.store.claim_lease(session.session_id, owner, ttl_ms=1000)
+        assert isinstance(lease, LeaseAcquired)
+        host.store.release_lease(lease.lease.fence)
+        assert is_prompt_resume_safe(session.read_view().messages)
+        async with host.session(session.session_id) as other:
+            here, there = session.export_persisted_state(), other.export_persisted_state()
+            for name in ("agent_frames", "turn_index", "head_revision", "protocol_turn_options", "tool_state"):
+                assert getattr(here, name) == getattr(there, name), name
+            assert session.read_view().messages == other.read_view().messages
+            assert here.plugin_snapshot.plugins.keys() >= there.plugin_snapshot.plugins.keys()
+            for plugin_id, entry in there.plugin_snapshot.plugins.items():
+                assert here.plugin_snapshot.plugins[plugin_id].state == entry.state
+            assert here.token_ledger == there.token_ledger
+
+    return check

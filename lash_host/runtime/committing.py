@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +21,7 @@ from lash_host.domain.session import RuntimeSessionState
 from lash_host.domain.tool import ToolCallRecord
 from lash_host.domain.turn import TurnIssue
 from lash_host.domain.usage import TokenLedgerEntry, merge_ledger
-from lash_host.errors import LashError, PluginSnapshotError
+from lash_host.errors import InvalidCommit, PluginSnapshotError
 from lash_host.runtime.lease_keeper import HeldLease
 from lash_host.runtime.resident import ResidentSession
 
@@ -79,29 +80,28 @@ async def commit_session(session: ResidentSession, draft: CommitDraft, lease: He
     Raises:
         SessionLeaseLost: The lease was lost; nothing was written.
         StoreError: The store refused and wrote nothing; the resident state will be loaded again.
+        asyncio.CancelledError: The caller was cancelled meanwhile; what landed is taken over all the same.
     """
     lease.ensure_held()
-    calls, hooks = tuple(session.staged_calls), session.plugins.hook_calls()
+    calls, hooks, amendments = tuple(session.staged_calls), session.plugins.hook_calls(), session.amendments
     commit = _runtime_commit(session, draft, lease, calls, hooks)
     store = session.services.store
     try:
-        result = await store.call(store.store.commit, commit)
-    except LashError:
-        session.needs_reload = True
-        raise
+        result, cancelled = await store.settle(store.store.commit, commit)
     except BaseException:
         session.needs_reload = True
-        lease.leave_to_expire()
         raise
     if draft.release_lease:
         lease.mark_released()
     del session.staged_calls[: len(calls)]
     session.plugins.forget_hook_calls(hooks)
     session.unseen_plugins = False
-    session.overlay = None
+    session.amendments = session.amendments[len(amendments) :]
     if draft.state.plugin_snapshot is not None:
         session.stored_snapshot = draft.state.plugin_snapshot
-    session.state = _landed(draft, result, calls)
+    session.state = session.amended(_landed(draft, result, calls))
+    if cancelled:
+        raise asyncio.CancelledError
     return result
 
 
@@ -141,6 +141,9 @@ def _runtime_commit(
 def _delta(draft: CommitDraft) -> GraphDelta:
     leaf = draft.nodes[-1].node_id if draft.nodes else draft.state.session_graph.leaf_node_id
     if draft.state.graph_replace_required:
+        if draft.state.session_graph.is_trimmed:
+            problem = "a graph that is trimmed to its active path cannot replace the whole one"
+            raise InvalidCommit(session_id=draft.state.session_id, problem=problem)
         return ReplaceGraph(nodes=(*draft.state.session_graph.nodes, *draft.nodes), leaf_node_id=leaf)
     if draft.nodes:
         return AppendNodes(nodes=draft.nodes, leaf_node_id=leaf)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from dataclasses import replace
 
 from lash_host.domain.compaction import should_compact
@@ -13,7 +15,9 @@ from lash_host.domain.turn import TurnInput
 from lash_host.hookspecs.compaction import CompactionContext
 from lash_host.runtime.committing import CommitDraft, capture_plugin_state, commit_session
 from lash_host.runtime.completions import SessionCompletions
+from lash_host.runtime.interruption import unless_cancelled
 from lash_host.runtime.lease_keeper import HeldLease
+from lash_host.runtime.refreshing import taken_back_on_failure
 from lash_host.runtime.resident import ResidentSession, chain_nodes
 
 __all__ = ["compact_session", "wants_compaction"]
@@ -29,14 +33,20 @@ def wants_compaction(session: ResidentSession, turn_input: TurnInput) -> bool:
     )
 
 
-async def compact_session(session: ResidentSession, instructions: str | None, lease: HeldLease) -> bool:
+async def compact_session(
+    session: ResidentSession, instructions: str | None, lease: HeldLease, *, cancelled: asyncio.Event
+) -> bool:
     """Ask the plugins for a seed, and commit the fresh frame it starts. The lease stays held.
+
+    When it fails, what plugins changed of their state is taken back; what their model calls cost is booked by the next
+    commit.
 
     Returns:
         Whether a frame was opened.
 
     Raises:
         CompactionError: A plugin failed; the session is unchanged.
+        TurnInterrupted: It was cancelled; the session is unchanged.
         StoreError: The store refused the commit; the session is unchanged.
     """
     services = session.services
@@ -46,9 +56,10 @@ async def compact_session(session: ResidentSession, instructions: str | None, le
         session_id=session.session_id,
         state=session.view,
         instructions=instructions,
-        completions=SessionCompletions(session, scope=scope, turn_id=None),
+        completions=SessionCompletions(session, scope=scope, turn_id=None, made=Counter(), cancelled=cancelled),
     )
-    answer = await session.plugins.compact_context(context)
+    async with taken_back_on_failure(session):
+        answer = await unless_cancelled(session.plugins.compact_context(context), cancelled)
     if answer is None:
         return False
     state, now_us = session.state, services.clock.now_us()
@@ -71,5 +82,6 @@ async def compact_session(session: ResidentSession, instructions: str | None, le
         last_prompt_usage=None,
     )
     state, _ = capture_plugin_state(session, state)
-    await commit_session(session, CommitDraft(state=state, nodes=nodes, release_lease=False), lease)
+    async with taken_back_on_failure(session):
+        await commit_session(session, CommitDraft(state=state, nodes=nodes, release_lease=False), lease)
     return True

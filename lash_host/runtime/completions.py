@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from lash_host.domain.commit import content_ref
@@ -16,15 +18,30 @@ __all__ = ["SessionCompletions", "image_refs", "load_images"]
 
 
 class SessionCompletions:
-    """`DirectCompletions` of one scope of a session."""
+    """`DirectCompletions` of one scope of a session.
+
+    Args:
+        session: The session.
+        scope: Where the calls' replay keys live.
+        turn_id: The turn they are made in, if in one.
+        made: How often each effect was asked for in the scope, so that identical requests are effects of their own.
+        cancelled: Set when nobody wants an answer any more.
+    """
 
     def __init__(
-        self, session: ResidentSession, *, scope: EffectScope, turn_id: str | None, plugin_id: str | None = None
+        self,
+        session: ResidentSession,
+        *,
+        scope: EffectScope,
+        turn_id: str | None,
+        made: Counter[str],
+        cancelled: asyncio.Event,
     ) -> None:
         self._session = session
         self._scope = scope
         self._turn_id = turn_id
-        self._plugin_id = plugin_id
+        self._made = made
+        self._cancelled = cancelled
 
     async def complete(
         self,
@@ -36,8 +53,7 @@ class SessionCompletions:
         key: str | None = None,
     ) -> ModelResponse:
         """Ask the session's model; see `DirectCompletions.complete`."""
-        text = "\n".join((system, *(message.model_dump_json() for message in messages)))
-        effect_id = f"{source}:{key or content_ref(text.encode())}"
+        effect_id = self._effect_id(f"{source}:{key or _discriminator(messages, system, output_tokens_limit)}")
         state = self._session.state
         request = ModelRequest(
             model=state.effective_policy.model,
@@ -59,9 +75,8 @@ class SessionCompletions:
             effect_id=effect_id,
             turn_id=self._turn_id,
             source=source,
-            plugin_id=self._plugin_id,
         )
-        outcome = await call_model(self._session, request, call)
+        outcome = await call_model(self._session, request, call, cancelled=self._cancelled)
         if outcome.response is None:
             failure = outcome.failure
             raise ModelCallError(
@@ -70,6 +85,17 @@ class SessionCompletions:
                 retryable=failure is not None and failure.retryable,
             )
         return outcome.response
+
+    def _effect_id(self, wanted: str) -> str:
+        """Number what is asked for again: a turn driven again asks in the same order."""
+        self._made[wanted] += 1
+        return wanted if self._made[wanted] == 1 else f"{wanted}:{self._made[wanted]}"
+
+
+def _discriminator(messages: Sequence[Message], system: str, output_tokens_limit: int | None) -> str:
+    """Identify a request by what it asks; ids of messages may be new ones when a turn is driven again."""
+    said = (message.model_dump_json(exclude={"message_id"}) for message in messages)
+    return content_ref("\n".join((system, str(output_tokens_limit), *said)).encode())
 
 
 def image_refs(messages: Sequence[Message]) -> set[str]:

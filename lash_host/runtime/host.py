@@ -7,6 +7,7 @@ import logging
 from collections.abc import Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 from lash_host.contracts.store import DeletionReport, SessionStore
 from lash_host.domain.model import ModelSpec
@@ -17,21 +18,49 @@ from lash_host.errors import UnknownSession
 from lash_host.plugin.host import PluginHost
 from lash_host.runtime.lease_keeper import hold_lease
 from lash_host.runtime.opening import OpenRequest, open_resident_session
+from lash_host.runtime.resident import ResidentSession
 from lash_host.runtime.runtime import LashRuntime
 from lash_host.runtime.services import HostServices
 from lash_host.settings import Settings
 
-__all__ = ["HostCore", "SessionOpening"]
+__all__ = ["HostCore", "OpenSessions", "SessionOpening"]
 
 _log = logging.getLogger("lash_host")
+
+
+class OpenSessions:
+    """The sessions that are open in a host, as long as somebody uses them."""
+
+    def __init__(self) -> None:
+        self._sessions: WeakSet[ResidentSession] = WeakSet()
+        self._runtimes: WeakSet[LashRuntime] = WeakSet()
+
+    def add(self, session: ResidentSession, runtime: LashRuntime) -> None:
+        """Take note of one."""
+        self._sessions.add(session)
+        self._runtimes.add(runtime)
+
+    def note_deleted(self, session_id: str) -> None:
+        """Have those who have a session open look again before they use it."""
+        for session in [*self._sessions]:
+            if session.session_id == session_id:
+                session.needs_reload = True
+
+    async def close(self) -> None:
+        """Close them all, running turns cancelled and committed."""
+        closing = (runtime.close() for runtime in [*self._runtimes])
+        for failure in await asyncio.gather(*closing, return_exceptions=True):
+            if isinstance(failure, Exception):
+                _log.warning("a session did not close: %s", failure)
 
 
 class SessionOpening:
     """A session about to be opened: await it, or use it as an async context manager that closes it again."""
 
-    def __init__(self, services: HostServices, request: OpenRequest) -> None:
+    def __init__(self, services: HostServices, request: OpenRequest, open_sessions: OpenSessions) -> None:
         self._services = services
         self._request = request
+        self._open_sessions = open_sessions
         self._runtime: LashRuntime | None = None
 
     def __await__(self) -> Generator[Any, None, LashRuntime]:
@@ -48,7 +77,10 @@ class SessionOpening:
             await self._runtime.close()
 
     async def _open(self) -> LashRuntime:
-        return LashRuntime(await open_resident_session(self._services, self._request))
+        session = await open_resident_session(self._services, self._request)
+        runtime = LashRuntime(session)
+        self._open_sessions.add(session, runtime)
+        return runtime
 
 
 class HostCore:
@@ -56,7 +88,8 @@ class HostCore:
 
     def __init__(self, services: HostServices) -> None:
         self._services = services
-        self._closed = False
+        self._open_sessions = OpenSessions()
+        self._closing: asyncio.Future[None] | None = None
 
     @property
     def plugins(self) -> PluginHost:
@@ -110,7 +143,7 @@ class HostCore:
             fresh=fresh,
             residency=residency,
         )
-        return SessionOpening(self._services, request)
+        return SessionOpening(self._services, request, self._open_sessions)
 
     async def sessions(self, *, parent: str | None = None, limit: int | None = None) -> Sequence[SessionInfo]:
         """List sessions, the one with the latest turn first."""
@@ -138,22 +171,33 @@ class HostCore:
         """
         await self.session_info(session_id)
         services = self._services
-        owner = services.new_owner()
-        async with hold_lease(services, session_id, owner) as lease:
-            report = await services.store.call(services.store.store.delete_session, session_id)
+        store = services.store
+        async with hold_lease(services, session_id, services.new_owner()) as lease:
+            report, cancelled = await store.settle(store.store.delete_session, session_id)
             lease.mark_released()
+            self._open_sessions.note_deleted(session_id)
+        if cancelled:
+            raise asyncio.CancelledError
         return report
 
     async def close(self) -> None:
-        """Close providers and store. Closing twice is no error."""
-        if self._closed:
-            return
-        self._closed = True
-        closing = (provider.close() for provider in self._services.providers.values())
-        for failure in await asyncio.gather(*closing, return_exceptions=True):
-            if isinstance(failure, Exception):
-                _log.warning("a provider did not close: %s", failure)
-        await self._services.store.close()
+        """Close the sessions that are open, running turns cancelled and committed, then providers and store.
+
+        Closing twice is no error.
+        """
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        try:
+            await self._open_sessions.close()
+            closing = (provider.close() for provider in self._services.providers.values())
+            for failure in await asyncio.gather(*closing, return_exceptions=True):
+                if isinstance(failure, Exception):
+                    _log.warning("a provider did not close: %s", failure)
+        finally:
+            await self._services.store.close()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None

@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 
-from lash_host.domain.lease import LeaseAcquired, LeaseFence, LeaseOwner
+from lash_host.domain.lease import LeaseAcquired, LeaseBusy, LeaseFence, LeaseOwner
 from lash_host.errors import SessionBusy, SessionLeaseExpired, SessionLeaseLost, StoreError
 from lash_host.runtime.services import HostServices
 
@@ -40,10 +40,7 @@ class HeldLease:
     def mark_released(self) -> None:
         """Note that a commit released the lease."""
         self._released = True
-
-    def leave_to_expire(self) -> None:
-        """Note that it is not known whether a commit landed: whoever comes next waits for the expiry."""
-        self._released = True
+        self._renewal.cancel()
 
     async def _renew(self) -> None:
         timings, store = self._services.lease_timings, self._services.store
@@ -51,9 +48,11 @@ class HeldLease:
             await self._services.clock.sleep(timings.renew_interval_ms / 1000)
             try:
                 await store.call(store.store.renew_lease, self.fence, ttl_ms=timings.ttl_ms)
-            except StoreError:
-                self._lost = True
-                self._on_lost()
+            except Exception as exc:  # noqa: BLE001  whatever it was: the lease will not be held much longer
+                if not self._released:
+                    _log.warning("the lease of session %s could not be renewed: %s", self.fence.session_id, exc)
+                    self._lost = True
+                    self._on_lost()
                 return
 
     async def __aenter__(self) -> HeldLease:
@@ -63,16 +62,19 @@ class HeldLease:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._renewal.cancel()
-        await asyncio.gather(self._renewal, return_exceptions=True)
-        if self._released or self._lost:
-            return
-        store = self._services.store
         try:
-            await store.call(store.store.release_lease, self.fence)
-        except StoreError:
-            if exc is None:
-                raise
-            _log.warning("the lease of session %s could not be released and will expire", self.fence.session_id)
+            await asyncio.wait({self._renewal})
+        finally:
+            if not self._released:
+                await _release(self._services, self.fence)
+
+
+async def _release(services: HostServices, fence: LeaseFence) -> None:
+    """Give a lease up. What was done under it stands even if that fails: then the lease expires."""
+    try:
+        await services.store.call(services.store.store.release_lease, fence)
+    except StoreError as exc:
+        _log.warning("the lease of session %s could not be released and will expire: %s", fence.session_id, exc)
 
 
 @contextlib.asynccontextmanager
@@ -84,10 +86,7 @@ async def hold_lease(
     Raises:
         SessionBusy: Somebody alive, or not provably dead, holds it.
     """
-    store, ttl_ms = services.store, services.lease_timings.ttl_ms
-    answer = await store.call(store.store.claim_lease, session_id, owner, ttl_ms=ttl_ms)
-    if not isinstance(answer, LeaseAcquired):
-        answer = await store.call(store.store.reclaim_lease, session_id, owner, observed=answer.holder, ttl_ms=ttl_ms)
+    answer = await _claim(services, session_id, owner)
     if not isinstance(answer, LeaseAcquired):
         raise SessionBusy(session_id, holder=answer.holder.owner.describe())
     async with HeldLease(services, answer.lease.fence, on_lost=on_lost) as lease:
@@ -95,3 +94,18 @@ async def hold_lease(
             yield lease
         except SessionLeaseExpired as exc:
             raise SessionLeaseLost(session_id) from exc
+
+
+async def _claim(services: HostServices, session_id: str, owner: LeaseOwner) -> LeaseAcquired | LeaseBusy:
+    """Claim a lease; when cancelled meanwhile, give it up again, so that nobody has to wait for it to expire."""
+    store, ttl_ms = services.store, services.lease_timings.ttl_ms
+    answer, cancelled = await store.settle(store.store.claim_lease, session_id, owner, ttl_ms=ttl_ms)
+    if isinstance(answer, LeaseBusy) and not cancelled:
+        answer, cancelled = await store.settle(
+            store.store.reclaim_lease, session_id, owner, observed=answer.holder, ttl_ms=ttl_ms
+        )
+    if cancelled:
+        if isinstance(answer, LeaseAcquired):
+            await _release(services, answer.lease.fence)
+        raise asyncio.CancelledError
+    return answer

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+
 from lash_host.contracts.protocol import ProtocolMaterialization
 from lash_host.domain.policy import PluginOptions, ProtocolTurnOptions
+from lash_host.domain.session import RuntimeSessionState
 from lash_host.errors import LashError, PluginHookError
 from lash_host.runtime.resident import ResidentSession
 
-__all__ = ["ResidentProtocolContext", "materialize_protocol"]
+__all__ = ["ResidentProtocolContext", "materialize_protocol", "protocol_failures"]
 
 
 class ResidentProtocolContext:
@@ -28,11 +33,11 @@ class ResidentProtocolContext:
 
     def set_protocol_turn_options(self, options: ProtocolTurnOptions) -> None:
         """Record options on the session and its current frame."""
-        self._session.state = self._session.state.with_protocol_options(options, all_frames=False)
+        self._session.amend(partial(RuntimeSessionState.with_protocol_options, options=options, all_frames=False))
 
     def set_protocol_turn_options_all_frames(self, options: ProtocolTurnOptions) -> None:
         """Record options on the session and every frame."""
-        self._session.state = self._session.state.with_protocol_options(options, all_frames=True)
+        self._session.amend(partial(RuntimeSessionState.with_protocol_options, options=options, all_frames=True))
 
 
 def materialize_protocol(session: ResidentSession, options: PluginOptions, *, is_root_session: bool) -> None:
@@ -42,11 +47,22 @@ def materialize_protocol(session: ResidentSession, options: PluginOptions, *, is
         PluginHookError: It failed; names the plugin.
     """
     materialization = ProtocolMaterialization(plugin_options=options, is_root_session=is_root_session)
-    try:
+    with protocol_failures(session, "materialize"):
         session.plugins.protocol.materialize(ResidentProtocolContext(session), materialization)
+
+
+@contextlib.contextmanager
+def protocol_failures(session: ResidentSession, method: str) -> Iterator[None]:
+    """Name the plugin whose protocol fails outside of a turn. What it says to the user passes as it is.
+
+    Raises:
+        PluginHookError: The protocol failed.
+    """
+    try:
+        yield
     except LashError:
         raise
     except Exception as exc:
         plugin_id = session.plugins.protocol_plugin_id
-        problem = f"materialize: {type(exc).__name__}: {exc}"
+        problem = f"{method}: {type(exc).__name__}: {exc}"
         raise PluginHookError(plugin_id=plugin_id, hook="lash_protocol", problem=problem) from exc

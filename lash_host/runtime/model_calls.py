@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from lash_host.contracts.provider import ModelProvider
 from lash_host.domain.commit import ModelCallFact
@@ -24,6 +25,7 @@ from lash_host.domain.retry import GiveUp, RetryProgress, decide_model_retry
 from lash_host.domain.usage import TokenUsage
 from lash_host.domain.value import Value
 from lash_host.errors import LashError, MissingCredential, ModelCallError, ModelErrorKind, PluginHookError, UsageFault
+from lash_host.runtime.interruption import give_up
 from lash_host.runtime.resident import ResidentSession
 
 __all__ = ["CHUNK_TIMEOUT_S", "ModelCall", "ModelCallOutcome", "ModelFailure", "StreamSink", "call_model"]
@@ -99,18 +101,28 @@ async def call_model(
 
     async def run() -> ModelCallOutcome:
         task = asyncio.ensure_future(attempts.run())
-        waiters = {task} if cancelled is None else {task, asyncio.ensure_future(cancelled.wait())}
+        waiters: set[asyncio.Future[Any]] = {task}
+        stop = None if cancelled is None else asyncio.ensure_future(cancelled.wait())
+        if stop is not None:
+            waiters.add(stop)
         try:
             await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.cancel()
-            await asyncio.gather(*waiters, return_exceptions=True)
-        return attempts.outcome(None) if task.cancelled() else task.result()
+            if stop is not None:
+                stop.cancel()
+            await give_up(task)
+            attempts.is_over = True
+        return attempts.outcome(None) if not task.done() or task.cancelled() else task.result()
 
-    outcome = await session.services.effects.execute(envelope, run, result_type=ModelCallOutcome)
-    session.staged_calls.append(_fact(session, request, call, outcome))
+    try:
+        outcome = await session.services.effects.execute(envelope, run, result_type=ModelCallOutcome)
+    except asyncio.CancelledError:
+        if attempts.count:
+            session.staged_calls.append(_fact(session, request, call, attempts.outcome(None)))
+        raise
+    fact = _fact(session, request, call, outcome)
+    if attempts.count or not _is_booked(session, fact):
+        session.staged_calls.append(fact)
     return outcome
 
 
@@ -127,13 +139,16 @@ class _Attempts:
         self._clock = session.services.clock
         self._started_us = self._clock.now_us()
         self._started = self._clock.monotonic()
-        self._count = 0
         self._first_token: float | None = None
+        self.count = 0
+        """How often the request was sent."""
+        self.is_over = False
+        """Set when nobody waits for an answer any more."""
 
     async def run(self) -> ModelCallOutcome:
         policy, progress = self._session.services.retry_policy, RetryProgress()
         while True:
-            self._count += 1
+            self.count += 1
             self._first_token = None
             error = await self._attempt()
             if isinstance(error, ModelResponse):
@@ -147,7 +162,7 @@ class _Attempts:
             progress = decision.progress
             self._sink.on_retry(
                 RetryStatus(
-                    attempt=self._count,
+                    attempt=self.count,
                     max_attempts=policy.max_attempts,
                     wait_s=decision.delay_s,
                     reason=str(error),
@@ -158,7 +173,7 @@ class _Attempts:
     def outcome(self, response: ModelResponse | None) -> ModelCallOutcome:
         return ModelCallOutcome(
             response=response,
-            attempts=max(self._count, 1),
+            attempts=max(self.count, 1),
             started_at_us=self._started_us,
             duration_ms=(self._clock.monotonic() - self._started) * 1000,
             time_to_first_token_ms=self._first_token,
@@ -180,10 +195,18 @@ class _Attempts:
             return error
         except LashError as exc:
             return ModelCallError(str(exc), retryable=exc.retryable)
-        except Exception as exc:  # noqa: BLE001  a provider is a plugin: whatever it raises ends this call only
-            error = ModelCallError(f"provider {self._provider.provider_id!r} failed: {type(exc).__name__}: {exc}")
-            error.code = "provider_failed"
-            return error
+        except asyncio.CancelledError as exc:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return self._provider_failed(exc)
+        except (Exception, SystemExit) as exc:  # noqa: BLE001  a provider is a plugin: what it raises ends this call only
+            return self._provider_failed(exc)
+
+    def _provider_failed(self, exc: BaseException) -> ModelCallError:
+        error = ModelCallError(f"provider {self._provider.provider_id!r} failed: {type(exc).__name__}: {exc}")
+        error.code = "provider_failed"
+        return error
 
     async def _stream(self) -> ModelResponse:
         started, gathered = self._clock.monotonic(), StreamAccumulator()
@@ -195,6 +218,8 @@ class _Attempts:
                         event = await anext(stream)
                 except StopAsyncIteration:
                     raise ModelCallError("the answer broke off", kind="stream", retryable=True) from None
+                if self.is_over:
+                    raise asyncio.CancelledError
                 if self._first_token is None:
                     self._first_token = (self._clock.monotonic() - started) * 1000
                 match event:
@@ -221,6 +246,14 @@ def _reclassified(response: ModelResponse, request: ModelRequest) -> ModelRespon
     if response.terminal_reason is TerminalReason.OUTPUT_LIMIT and response.usage.output_tokens == 0 and full:
         return response.model_copy(update={"terminal_reason": TerminalReason.CONTEXT_OVERFLOW})
     return response
+
+
+def _is_booked(session: ResidentSession, fact: ModelCallFact) -> bool:
+    """Whether a call whose outcome was replayed waits for a commit already, perhaps since its turn failed."""
+    return any(
+        staged.started_at_us == fact.started_at_us and staged.call_id.startswith(fact.call_id)
+        for staged in session.staged_calls
+    )
 
 
 def _fact(session: ResidentSession, request: ModelRequest, call: ModelCall, outcome: ModelCallOutcome) -> ModelCallFact:

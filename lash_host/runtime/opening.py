@@ -14,7 +14,7 @@ from lash_host.domain.value import JsonObject
 from lash_host.errors import UsageFault
 from lash_host.hookspecs.turn import SessionReadyContext, SessionRestored
 from lash_host.plugin.host import SessionRequest
-from lash_host.runtime.materializing import materialize_protocol
+from lash_host.runtime.materializing import materialize_protocol, protocol_failures
 from lash_host.runtime.refreshing import adopt, load_scope, state_of
 from lash_host.runtime.resident import ResidentSession
 from lash_host.runtime.services import HostServices
@@ -79,14 +79,16 @@ async def open_resident_session(services: HostServices, request: OpenRequest) ->
         plugin_options=options,
         residency=request.residency,
     )
-    if persisted is not None:
-        session.overlay = partial(_resumed_state, services, request)
-    await plugins.protocol.initialize_session(session_id)
+    session.amendments = (partial(_resumed_state, services, request),)
+    with protocol_failures(session, "initialize_session"):
+        await plugins.protocol.initialize_session(session_id)
     await plugins.session_ready(SessionReadyContext(session_id=session_id, plugin_ids=plugins.plugin_ids))
     if persisted is not None:
         adopt(session, state)
-    materialize_protocol(session, options, is_root_session=request.parent is None)
-    await plugins.protocol.restore_session(session.view)
+    given = {plugin_id: options[plugin_id] for plugin_id in request.plugin_options or {}}
+    materialize_protocol(session, given, is_root_session=request.parent is None)
+    with protocol_failures(session, "restore_session"):
+        await plugins.protocol.restore_session(session.view)
     await plugins.emit(SessionRestored(session_id=session_id, state=session.view, is_resumed=persisted is not None))
     return session
 

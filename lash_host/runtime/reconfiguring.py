@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
-from lash_host.domain.frame import FrameOpened, FrameRefused, decide_open_frame
+from lash_host.domain.frame import FrameOpened, FrameRefused, decide_open_frame, with_active_frame
 from lash_host.domain.message import Message
 from lash_host.domain.policy import SessionPolicy
 from lash_host.domain.session import RuntimeSessionState
+from lash_host.domain.value import JsonObject, JsonValue
 from lash_host.errors import StaleBranch, UsageFault
 from lash_host.hookspecs.config import SessionConfigChange
+from lash_host.hookspecs.operation import OperationContext
 from lash_host.hookspecs.turn import SessionConfigChanged
 from lash_host.runtime.committing import CommitDraft, capture_plugin_state, commit_session
+from lash_host.runtime.interruption import unless_cancelled
 from lash_host.runtime.lease_keeper import HeldLease, hold_lease
-from lash_host.runtime.refreshing import refresh_under_lease
+from lash_host.runtime.refreshing import refresh_under_lease, taken_back_on_failure
 from lash_host.runtime.resident import ResidentSession, chain_nodes
+from lash_host.tools.registry import ToolRegistry
 
-__all__ = ["append_messages", "branch_session", "change_policy", "commit_tools", "open_frame"]
+__all__ = [
+    "OperationCall",
+    "append_messages",
+    "branch_session",
+    "change_policy",
+    "edit_tools",
+    "invoke_operation",
+    "open_frame",
+    "run_operation",
+]
+
+T = TypeVar("T")
 
 
-async def change_policy(session: ResidentSession, change: Callable[[SessionPolicy], SessionPolicy]) -> SessionPolicy:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationCall:
+    """A plugin's operation that is to be called."""
+
+    name: str
+    kind: Literal["query", "command", "task"]
+    arguments: JsonObject
+
+
+async def change_policy(
+    session: ResidentSession, change: Callable[[SessionPolicy], SessionPolicy], *, cancelled: asyncio.Event
+) -> SessionPolicy:
     """Change the policy, let plugins rewrite the change, store it, and tell plugins.
 
     Returns:
         The policy that is in force now.
+
+    Raises:
+        TurnInterrupted: It was cancelled before it was stored.
     """
     async with hold_lease(session.services, session.session_id, session.owner) as lease:
         await refresh_under_lease(session, lease)
@@ -33,19 +64,38 @@ async def change_policy(session: ResidentSession, change: Callable[[SessionPolic
         if asked == previous:
             return previous
         event = SessionConfigChange(session_id=session.session_id, previous=previous, current=asked, state=session.view)
-        current = await session.plugins.mutate_session_config(event, asked)
+        async with taken_back_on_failure(session):
+            current = await unless_cancelled(session.plugins.mutate_session_config(event, asked), cancelled)
         if current == previous:
             return previous
-        await _commit(session, session.state.with_policy(current), lease)
+        if session.state.head_revision is None:
+            session.amend(lambda state: state.with_policy(current))
+        else:
+            await _commit(session, session.state.with_policy(current), lease)
     await session.plugins.emit(SessionConfigChanged(session_id=session.session_id, previous=previous, current=current))
     return current
 
 
-async def commit_tools(session: ResidentSession) -> None:
-    """Store the tool state after it was edited."""
+async def edit_tools(session: ResidentSession, edit: Callable[[ToolRegistry], T]) -> T:
+    """Edit the session's tools, and store what changed. What cannot be stored is taken back.
+
+    Returns:
+        What the edit gives.
+
+    Raises:
+        Anything: What the edit raises; nothing changed.
+    """
     async with hold_lease(session.services, session.session_id, session.owner) as lease:
-        session.fencing_token = lease.fence.fencing_token
-        await _commit(session, session.state, lease)
+        await refresh_under_lease(session, lease)
+        before = session.registry.state
+        result = edit(session.registry)
+        if session.registry.state is not before:
+            try:
+                await _commit(session, session.state, lease)
+            except Exception:
+                session.registry.restore_state(before)
+                raise
+        return result
 
 
 async def append_messages(
@@ -64,14 +114,23 @@ async def append_messages(
 
 
 async def branch_session(session: ResidentSession, node_id: str) -> None:
-    """Move the leaf to a node; see `LashRuntime.branch_to_node`."""
+    """Move the leaf to a node, and back to its frame; see `LashRuntime.branch_to_node`."""
     async with hold_lease(session.services, session.session_id, session.owner) as lease:
         await refresh_under_lease(session, lease)
-        try:
-            graph = session.state.session_graph.branch_to(node_id)
-        except KeyError:
-            raise UsageFault(f"session {session.session_id!r} has no node {node_id!r} in memory") from None
-        await _commit(session, replace(session.state, session_graph=graph), lease)
+        state = session.state
+        node = state.session_graph.node(node_id)
+        if node is None:
+            raise UsageFault(f"session {session.session_id!r} has no node {node_id!r} in memory")
+        if node.kind == "message" and node.message.tool_calls:
+            raise UsageFault(f"node {node_id!r} calls tools; branch to the node of their results, or to one before it")
+        branched = replace(
+            state,
+            session_graph=state.session_graph.branch_to(node_id),
+            agent_frames=with_active_frame(state.agent_frames, node.frame_id),
+            current_agent_frame_id=node.frame_id,
+            last_prompt_usage=None,
+        )
+        await _commit(session, branched, lease)
 
 
 async def open_frame(
@@ -96,10 +155,36 @@ async def open_frame(
         return opened, True
 
 
+async def run_operation(session: ResidentSession, operation: OperationCall, *, cancelled: asyncio.Event) -> JsonValue:
+    """Run a command or a task of a plugin, and store what it changed of its state.
+
+    Raises:
+        TurnInterrupted: It was cancelled; what it changed is taken back.
+        Anything: What `PluginSession.invoke_operation` raises; what it changed is taken back.
+    """
+    async with hold_lease(session.services, session.session_id, session.owner) as lease:
+        await refresh_under_lease(session, lease)
+        async with taken_back_on_failure(session):
+            value = await unless_cancelled(invoke_operation(session, operation), cancelled)
+        if session.plugins.revision_fingerprint() != session.state.plugin_snapshot_revision:
+            await _commit(session, session.state, lease)
+        return value
+
+
+async def invoke_operation(session: ResidentSession, operation: OperationCall) -> JsonValue:
+    """Call an operation of a plugin, as the session stands."""
+    context = OperationContext(session_id=session.session_id, state=session.view)
+    answer = await session.plugins.invoke_operation(
+        operation.name, operation.arguments, kind=operation.kind, context=context
+    )
+    return answer.value
+
+
 async def _commit(session: ResidentSession, state: RuntimeSessionState, lease: HeldLease) -> None:
     """Store a changed state. One that was never committed stays in memory until its first turn."""
+    captured, _ = capture_plugin_state(session, state)
     if state.head_revision is None:
         session.state = state
+        session.stored_snapshot = captured.plugin_snapshot or session.stored_snapshot
         return
-    state, _ = capture_plugin_state(session, state)
-    await commit_session(session, CommitDraft(state=state), lease)
+    await commit_session(session, CommitDraft(state=captured), lease)

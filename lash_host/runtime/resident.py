@@ -18,7 +18,10 @@ from lash_host.runtime.services import HostServices
 from lash_host.tools.catalog import CatalogCache, ToolCatalog
 from lash_host.tools.registry import ToolRegistry
 
-__all__ = ["ResidentSession", "chain_nodes"]
+__all__ = ["Amendment", "ResidentSession", "chain_nodes"]
+
+
+Amendment = Callable[[RuntimeSessionState], RuntimeSessionState]
 
 
 class ResidentSession:
@@ -38,8 +41,9 @@ class ResidentSession:
         blobs: Bytes of images that were used lately.
         fencing_token: The token of the last lease held here; None before the first.
         needs_reload: Whether memory may differ from the store, plugins included.
-        stored_snapshot: The plugin snapshot as it is stored; keeps the state of plugins that are not installed now.
-        overlay: What this opening asked to have otherwise than stored, until a commit has stored it.
+        stored_snapshot: The plugin snapshot as it is stored, or will be with the first turn; keeps the state of plugins
+            that are not installed now.
+        amendments: What shall be otherwise than it is stored, until a commit has stored it.
         unseen_plugins: Whether no commit has recorded yet which plugins there are.
     """
 
@@ -70,7 +74,7 @@ class ResidentSession:
         self.needs_reload = False
         self.unseen_plugins = True
         self.stored_snapshot: PluginSnapshot | None = None
-        self.overlay: Callable[[RuntimeSessionState], RuntimeSessionState] | None = None
+        self.amendments: tuple[Amendment, ...] = ()
 
     @property
     def session_id(self) -> str:
@@ -81,6 +85,17 @@ class ResidentSession:
     def view(self) -> SessionReadView:
         """The session as others may see it."""
         return SessionReadView(self.state)
+
+    def amend(self, change: Amendment) -> None:
+        """Change the state in memory. The next commit stores it; until then it outlives every reload."""
+        self.state = change(self.state)
+        self.amendments = (*self.amendments, change)
+
+    def amended(self, state: RuntimeSessionState, amendments: Sequence[Amendment] | None = None) -> RuntimeSessionState:
+        """Give a state with the amendments made to it: all, or those given."""
+        for change in self.amendments if amendments is None else amendments:
+            state = change(state)
+        return state
 
     def catalog(self) -> ToolCatalog:
         """Give the tools the session may call now."""
@@ -96,6 +111,26 @@ class ResidentSession:
         """Report what the session spent, what is not committed yet included."""
         staged = (TokenLedgerEntry(source=c.source, model=c.model, usage=c.usage) for c in self.staged_calls)
         return SessionUsageReport.from_entries((*self.state.token_ledger, *staged))
+
+    def forget_images(self) -> None:
+        """Drop the bytes of images that the current frame does not show; they can be loaded again."""
+        if self.blobs:
+            shown = self.state.session_graph.frame_images(self.state.current_agent_frame_id)
+            self.blobs = {ref: data for ref, data in self.blobs.items() if ref in shown}
+
+    def disown_calls(self) -> None:
+        """Part the staged model calls from their turn, which failed: what they cost is booked, but there is no turn.
+
+        They get ids of their own, because a turn of the same id may be run again.
+        """
+        self.staged_calls = [
+            call
+            if call.turn_id is None
+            else call.model_copy(
+                update={"turn_id": None, "call_id": f"{call.call_id}:failed:{self.services.ids('call')}"}
+            )
+            for call in self.staged_calls
+        ]
 
     def message_nodes(self, messages: Sequence[Message]) -> tuple[SessionNode, ...]:
         """Make nodes of messages, one after another from the leaf; transient messages are left out."""

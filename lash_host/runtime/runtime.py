@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Iterator, Sequence
+import weakref
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
+from typing import Literal
 
 from lash_host.contracts.effect_host import EffectHost
 from lash_host.domain.catalog import ToolState
 from lash_host.domain.message import Message
 from lash_host.domain.model import ModelSpec
 from lash_host.domain.observation import TurnActivity
-from lash_host.domain.plugin_state import PluginSnapshot
 from lash_host.domain.policy import PluginOptions, ProtocolTurnOptions, SessionPolicy
 from lash_host.domain.prompt import PromptLayer
 from lash_host.domain.session import RuntimeSessionState, SessionReadView, SessionSnapshot
 from lash_host.domain.turn import InputImage, InputText, TurnInput, TurnResult, as_turn_input
 from lash_host.domain.usage import SessionUsageReport
-from lash_host.domain.value import JsonObject
-from lash_host.errors import PluginSnapshotError, SessionBusy, SessionClosed, ToolStateError
+from lash_host.domain.value import JsonObject, JsonValue
+from lash_host.errors import UsageFault
 from lash_host.plugin.session import PluginSession
 from lash_host.runtime.activities import ActivityLog, ActivitySink
 from lash_host.runtime.compacting import compact_session
+from lash_host.runtime.exclusion import Exclusion, carry_to_end
 from lash_host.runtime.lease_keeper import hold_lease
-from lash_host.runtime.materializing import materialize_protocol
+from lash_host.runtime.materializing import ResidentProtocolContext, materialize_protocol
 from lash_host.runtime.reconfiguring import (
+    OperationCall,
     append_messages,
     branch_session,
     change_policy,
-    commit_tools,
+    edit_tools,
+    invoke_operation,
     open_frame,
+    run_operation,
 )
-from lash_host.runtime.refreshing import refresh_under_lease, reload_session
+from lash_host.runtime.refreshing import refresh_under_lease, reload_session, replace_state
 from lash_host.runtime.resident import ResidentSession
 from lash_host.runtime.turn_driver import TurnRequest, run_turn
 
@@ -51,9 +55,7 @@ class LashRuntime:
 
     def __init__(self, session: ResidentSession) -> None:
         self._session = session
-        self._cancelled: asyncio.Event | None = None
-        self._working = False
-        self._closed = False
+        self._exclusion = Exclusion(session.session_id)
 
     # --- what it is -----------------------------------------------------------------------------
 
@@ -117,49 +119,48 @@ class LashRuntime:
         """Run a turn to its end.
 
         Cancelling the awaiting task cancels the turn: it is committed as cancelled before the cancellation goes on.
+        Cancelling it a second time, while it ends, drops the turn instead.
 
         Args:
             turn_input: Text, a list of texts and images, or a `TurnInput`.
-            on_activity: Told what happens, as it happens; must not block.
+            on_activity: Told what happens, as it happens; must not block. What it raises is logged.
 
         Returns:
             The result. Failing tools, failing models, limits and refused input are outcomes, not exceptions.
 
         Raises:
             SessionBusy: A turn runs in the session already, here or elsewhere.
+            SessionLeaseLost: The session was taken over meanwhile; nothing was committed.
             MissingCredential, UnknownProvider, UnknownModel: The model cannot be asked.
+            UnknownSession: The session was deleted.
             TurnAborted: A plugin failed where that fails the turn.
+            TurnCommitConflict: The input's turn id was used before.
             StoreError: The turn could not be committed.
         """
-        with self._exclusively():
-            cancelled = asyncio.Event()
-            request = TurnRequest(
-                turn_input=as_turn_input(turn_input), emit=ActivityLog(on_activity), cancelled=cancelled
-            )
-            self._cancelled = cancelled
-            task = asyncio.create_task(run_turn(self._session, request), name=f"lash-turn-{self.session_id}")
-            try:
-                return await asyncio.shield(task)
-            except asyncio.CancelledError:
-                cancelled.set()
-                await asyncio.wait({task})
-                raise
-            finally:
-                self._cancelled = None
+        return await self._run_turn(turn_input, on_activity, lambda: False)
 
-    async def stream(self, turn_input: TurnInputLike) -> AsyncGenerator[TurnActivity, None]:
+    def stream(self, turn_input: TurnInputLike) -> AsyncGenerator[TurnActivity, None]:
         """Run a turn and give what happens, as it happens; the last activity is `TurnFinished` with the result.
 
-        Leaving the iteration early cancels the turn, which is committed as cancelled.
+        Leaving the iteration early cancels the turn, which is committed as cancelled. What is asked of the session
+        next waits for that.
 
         Raises:
             As `turn` does.
         """
+        given: list[weakref.ref[AsyncGenerator[TurnActivity, None]]] = []
+        stream = self._stream(turn_input, lambda: given[0]() is None)
+        given.append(weakref.ref(stream))
+        return stream
+
+    async def _stream(
+        self, turn_input: TurnInputLike, is_abandoned: Callable[[], bool]
+    ) -> AsyncGenerator[TurnActivity, None]:
         activities: asyncio.Queue[TurnActivity | None] = asyncio.Queue()
 
         async def run() -> None:
             try:
-                await self.turn(turn_input, on_activity=activities.put_nowait)
+                await self._run_turn(turn_input, activities.put_nowait, is_abandoned)
             finally:
                 activities.put_nowait(None)
 
@@ -172,15 +173,27 @@ class LashRuntime:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    async def _run_turn(
+        self, turn_input: TurnInputLike, on_activity: ActivitySink | None, is_abandoned: Callable[[], bool]
+    ) -> TurnResult:
+        given = as_turn_input(turn_input)
+        if given.turn_id is not None and not given.turn_id.strip():
+            raise UsageFault("a turn id must not be blank")
+        async with self._exclusion.hold(is_turn=True, is_abandoned=is_abandoned) as operation:
+            request = TurnRequest(turn_input=given, emit=ActivityLog(on_activity), cancelled=operation.cancelled)
+            work = run_turn(self._session, request)
+            return await carry_to_end(work, operation, name=f"lash-turn-{self.session_id}")
+
     def cancel_running_turn(self) -> bool:
         """Ask the running turn to end. It is committed as cancelled, without partial prose.
 
         Returns:
             Whether a turn was running.
         """
-        if self._cancelled is None:
+        operation = self._exclusion.current
+        if operation is None or not operation.is_turn:
             return False
-        self._cancelled.set()
+        operation.cancelled.set()
         return True
 
     # --- configuration --------------------------------------------------------------------------
@@ -217,16 +230,16 @@ class LashRuntime:
                 updates["max_turns"] = max_turns
             return policy.model_copy(update=updates)
 
-        with self._exclusively():
-            return await change_policy(self._session, change)
+        async with self._exclusion.hold() as operation:
+            return await change_policy(self._session, change, cancelled=operation.cancelled)
 
     def set_protocol_turn_options(self, options: ProtocolTurnOptions) -> None:
         """Set the protocol's options on the session and its current frame; the next commit stores them."""
-        self._session.state = self._session.state.with_protocol_options(options, all_frames=False)
+        ResidentProtocolContext(self._session).set_protocol_turn_options(options)
 
     def set_protocol_turn_options_all_frames(self, options: ProtocolTurnOptions) -> None:
         """Set the protocol's options on the session and every frame; the next commit stores them."""
-        self._session.state = self._session.state.with_protocol_options(options, all_frames=True)
+        ResidentProtocolContext(self._session).set_protocol_turn_options_all_frames(options)
 
     def configure_protocol_on_materialize(self, plugin_options: PluginOptions, *, is_root_session: bool) -> None:
         """Run the protocol's materialization hook against this session.
@@ -256,10 +269,8 @@ class LashRuntime:
             GenerationMismatch: It was edited from another generation.
             ToolStateError: It names tools nobody provides.
         """
-        with self._exclusively():
-            generation = self._session.registry.apply_state(state)
-            await commit_tools(self._session)
-            return generation
+        async with self._exclusion.hold():
+            return await edit_tools(self._session, lambda registry: registry.apply_state(state))
 
     async def restore_tool_state(self, state: ToolState) -> tuple[str, ...]:
         """Take over a tool state, generation included, and store it.
@@ -267,10 +278,8 @@ class LashRuntime:
         Returns:
             Ids of tools that nobody provides now; they stay, and cannot be called.
         """
-        with self._exclusively():
-            orphaned = self._session.registry.restore_state(state)
-            await commit_tools(self._session)
-            return orphaned
+        async with self._exclusion.hold():
+            return await edit_tools(self._session, lambda registry: registry.restore_state(state))
 
     async def set_tool_membership(self, names: Sequence[str], *, present: bool) -> int:
         """Let the session call tools, or not, by name; all or nothing. Stored at once.
@@ -281,16 +290,14 @@ class LashRuntime:
         Raises:
             ToolStateError: A name is unknown.
         """
-        with self._exclusively():
-            generation = self._session.registry.set_membership(names, present=present)
-            await commit_tools(self._session)
-            return generation
+        async with self._exclusion.hold():
+            return await edit_tools(self._session, lambda registry: registry.set_membership(names, present=present))
 
     async def refresh_tool_catalog(self) -> None:
         """Ask the plugins for their tools again, and store what changed."""
-        with self._exclusively():
-            if self._session.registry.refresh(self._session.plugins.export_tools()):
-                await commit_tools(self._session)
+        async with self._exclusion.hold():
+            plugins = self._session.plugins
+            await edit_tools(self._session, lambda registry: registry.refresh(plugins.export_tools()))
 
     # --- history and frames ---------------------------------------------------------------------
 
@@ -309,7 +316,7 @@ class LashRuntime:
         Raises:
             StaleBranch: The ancestor is not on the active path.
         """
-        with self._exclusively():
+        async with self._exclusion.hold():
             return await append_messages(self._session, messages, requires_ancestor_node_id=requires_ancestor_node_id)
 
     async def branch_to_node(self, node_id: str) -> None:
@@ -318,7 +325,7 @@ class LashRuntime:
         Raises:
             UsageFault: No such node is in memory.
         """
-        with self._exclusively():
+        async with self._exclusion.hold():
             await branch_session(self._session, node_id)
 
     async def open_agent_frame(
@@ -332,7 +339,7 @@ class LashRuntime:
         Raises:
             UsageFault: The session had that frame before.
         """
-        with self._exclusively():
+        async with self._exclusion.hold():
             return await open_frame(self._session, frame_id, reason=reason, initial_messages=initial_messages)
 
     async def compact_context(self, instructions: str | None = None) -> bool:
@@ -347,52 +354,71 @@ class LashRuntime:
         Raises:
             CompactionError: A plugin failed; the session is unchanged.
         """
-        with self._exclusively():
-            session = self._session
-            async with hold_lease(session.services, session.session_id, session.owner) as lease:
-                await refresh_under_lease(session, lease)
-                return await compact_session(session, instructions, lease)
+        session = self._session
+        async with (
+            self._exclusion.hold() as operation,
+            hold_lease(session.services, session.session_id, session.owner) as lease,
+        ):
+            await refresh_under_lease(session, lease)
+            return await compact_session(session, instructions, lease, cancelled=operation.cancelled)
+
+    # --- plugins --------------------------------------------------------------------------------
+
+    async def invoke_plugin_operation(
+        self, name: str, arguments: JsonObject | None = None, *, kind: Literal["query", "command", "task"] = "query"
+    ) -> JsonValue:
+        """Call an operation that a plugin brings.
+
+        A query only reads, and may be called while a turn runs. What a command or a task changes of its plugin's state
+        is stored at once; when one fails, it is taken back.
+
+        Args:
+            name: The operation.
+            arguments: As its input schema wants them.
+            kind: What it is.
+
+        Returns:
+            What it gives: a JSON value.
+
+        Raises:
+            UnknownOperation: There is none of this name and kind.
+            InvalidOperationArguments: The arguments do not fit its schema.
+            UsageFault: The operation refused what it was asked.
+            PluginHookError: It failed.
+            SessionBusy: A command or task was asked for while something is under way in the session.
+        """
+        call = OperationCall(name=name, kind=kind, arguments=arguments or {})
+        if kind == "query":
+            return await invoke_operation(self._session, call)
+        async with self._exclusion.hold() as operation:
+            return await run_operation(self._session, call, cancelled=operation.cancelled)
 
     # --- state ----------------------------------------------------------------------------------
 
     def apply_persistence_state(self, state: RuntimeSessionState) -> None:
         """Replace the resident state, tools and plugins included; a missing snapshot resets the plugins.
 
-        All or nothing: if a plugin or the tools refuse, everything is as before.
+        All or nothing: if a plugin or the tools refuse, everything is as before. The next commit stores it, unless
+        somebody else writes to the session before: what is stored then wins.
 
         Raises:
+            SessionBusy: Something is under way in the session.
+            SessionBindingMismatch: It is the state of another session.
+            UsageFault: It must replace what is stored, and has not the whole graph in it.
             PluginSnapshotError: A plugin refused its state.
             ToolStateError: The tool state does not fit.
         """
-        session = self._session
-        tools_before = session.registry.state
-        if state.tool_state is not None:
-            session.registry.restore_state(state.tool_state)
-        try:
-            session.plugins.restore_snapshot(state.plugin_snapshot or PluginSnapshot())
-        except (PluginSnapshotError, ToolStateError):
-            session.registry.restore_state(tools_before)
-            raise
-        healed = state.session_graph.healed()
-        replace_graph = state.graph_replace_required or healed is not state.session_graph
-        session.state = replace(
-            state,
-            session_graph=healed,
-            graph_replace_required=replace_graph,
-            plugin_snapshot_revision=None,
-            tool_state_generation=None,
-        )
+        self._exclusion.ensure_free()
+        replace_state(self._session, state)
 
     async def await_background_work(self) -> None:
         """Bring the session up to date with the store, if something else may have written to it."""
-        with self._exclusively():
+        async with self._exclusion.hold():
             await reload_session(self._session)
 
     async def close(self) -> None:
-        """End the use of this object. A running turn is cancelled first. Closing twice is no error."""
-        if self._cancelled is not None:
-            self._cancelled.set()
-        self._closed = True
+        """End the use of this object. What is under way is cancelled and waited for. Closing twice is no error."""
+        await self._exclusion.close()
 
     async def __aenter__(self) -> LashRuntime:
         return self
@@ -401,15 +427,3 @@ class LashRuntime:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
-
-    @contextlib.contextmanager
-    def _exclusively(self) -> Iterator[None]:
-        if self._closed:
-            raise SessionClosed(self.session_id)
-        if self._working:
-            raise SessionBusy(self.session_id, holder="this runtime")
-        self._working = True
-        try:
-            yield
-        finally:
-            self._working = False

@@ -9,6 +9,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from lash_host.contracts.store import SessionStore
+from lash_host.errors import StoreError
 
 __all__ = ["StoreGateway"]
 
@@ -22,15 +23,53 @@ class StoreGateway:
     def __init__(self, store: SessionStore) -> None:
         self.store = store
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lash-store")
+        self._closed = False
 
     async def call(self, method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a method of the store on its thread.
 
-        Once begun it is carried out even if the caller is cancelled meanwhile.
+        It is carried out even if the caller is cancelled meanwhile; the cancellation goes on after its end.
+
+        Raises:
+            StoreError: The host was closed; or what the method raises.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(method, *args, **kwargs))
+        result, cancelled = await self.settle(method, *args, **kwargs)
+        if cancelled:
+            raise asyncio.CancelledError
+        return result
+
+    async def settle(self, method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> tuple[T, bool]:
+        """Do as `call`, for callers that must know what came of it even when they are cancelled meanwhile.
+
+        Returns:
+            The result, and whether the caller was cancelled: it must raise `asyncio.CancelledError` once it has dealt
+            with the result.
+
+        Raises:
+            asyncio.CancelledError: The caller was cancelled, and the method failed.
+        """
+        if self._closed:
+            raise StoreError("the host was closed; open it again with lash_host.open")
+        work = asyncio.get_running_loop().run_in_executor(self._thread, partial(method, *args, **kwargs))
+        cancellation: asyncio.CancelledError | None = None
+        while not work.done():
+            try:
+                await asyncio.wait({work})
+            except asyncio.CancelledError as exc:
+                cancellation = exc
+        failure = work.exception()
+        if failure is None:
+            return work.result(), cancellation is not None
+        if cancellation is not None:
+            raise cancellation from failure
+        raise failure
 
     async def close(self) -> None:
-        """Close the store after what is under way."""
-        await self.call(self.store.close)
-        self._thread.shutdown(wait=False)
+        """Close the store after what is under way. Closing twice is no error."""
+        if self._closed:
+            return
+        try:
+            await self.call(self.store.close)
+        finally:
+            self._closed = True
+            self._thread.shutdown(wait=False)

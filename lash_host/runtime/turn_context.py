@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from lash_host.domain.directive import Owned, PluginMessage
 from lash_host.domain.effect import EffectScope
@@ -15,18 +17,31 @@ from lash_host.domain.tool import ToolCallRecord
 from lash_host.domain.turn import TurnInput, TurnIssue
 from lash_host.runtime.activities import ActivityLog
 from lash_host.runtime.completions import SessionCompletions
+from lash_host.runtime.interruption import unless_cancelled
 from lash_host.runtime.resident import ResidentSession
 
 __all__ = ["TurnContext", "TurnRecord"]
 
+T = TypeVar("T")
+
 
 @dataclass(slots=True)
 class TurnRecord:
-    """What a turn leaves behind besides its messages."""
+    """What a turn leaves behind besides its messages.
+
+    Attributes:
+        tool_calls: Its tool calls.
+        issues: What went wrong.
+        blobs: Bytes of the images of its input.
+        model_calls: How many model calls its loop made.
+        completions: How often each direct completion was asked for.
+    """
 
     tool_calls: list[ToolCallRecord] = field(default_factory=list)
     issues: list[TurnIssue] = field(default_factory=list)
     blobs: dict[str, bytes] = field(default_factory=dict)
+    model_calls: int = 0
+    completions: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +83,27 @@ class TurnContext:
 
     def completions(self) -> SessionCompletions:
         """Model calls of plugins and tools within the turn."""
-        return SessionCompletions(self.session, scope=self.scope, turn_id=self.turn_id)
+        return SessionCompletions(
+            self.session,
+            scope=self.scope,
+            turn_id=self.turn_id,
+            made=self.record.completions,
+            cancelled=self.cancelled,
+        )
+
+    async def unless_cancelled(self, work: Coroutine[Any, Any, T], *, hook: str | None = None) -> T:
+        """Wait for what a plugin does, but not beyond the turn's cancellation.
+
+        Args:
+            work: What it does.
+            hook: The hook it is; one that nobody implements costs nothing.
+
+        Raises:
+            TurnInterrupted: The turn was cancelled first.
+        """
+        if hook is not None and not self.session.plugins.has_hook(hook):
+            return await work
+        return await unless_cancelled(work, self.cancelled)
 
     def plugin_messages(self, owned: Sequence[Owned[PluginMessage]], *, after: int) -> tuple[Message, ...]:
         """Make messages of what plugins put into the turn; ids go on from ``after``."""

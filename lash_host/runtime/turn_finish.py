@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from lash_host.domain.commit import TurnFact
+from lash_host.domain.compaction import next_prompt_usage
 from lash_host.domain.directive import DirectiveFold
 from lash_host.domain.frame import FrameOpened, decide_open_frame
 from lash_host.domain.graph import SessionNode
@@ -36,7 +37,6 @@ class EndedTurn:
         messages: What it adds to the session, transient messages included.
         usage: Consumption of its model calls.
         last_usage: Consumption of the last one; None without any.
-        iterations: How many model calls it made.
         hooks: Whether after-turn hooks are to be asked; not for turns that never started.
     """
 
@@ -44,7 +44,6 @@ class EndedTurn:
     messages: tuple[Message, ...]
     usage: TokenUsage = TokenUsage()
     last_usage: TokenUsage | None = None
-    iterations: int = 0
     hooks: bool = True
 
 
@@ -59,7 +58,7 @@ async def finish_turn(turn: TurnContext, ended: EndedTurn, lease: HeldLease) -> 
     session = turn.session
     lease.ensure_held()
     fold = await _after_turn(turn, ended) if ended.hooks else DirectiveFold()
-    injected = turn.plugin_messages(fold.messages, after=len(ended.messages) + 1)
+    injected = turn.plugin_messages(fold.messages, after=len(ended.messages))
     messages = _before_answer(ended, injected)
     await session.plugins.emit(
         TurnFinalized(session_id=session.session_id, turn_id=turn.turn_id, outcome=ended.outcome, usage=ended.usage)
@@ -68,7 +67,7 @@ async def finish_turn(turn: TurnContext, ended: EndedTurn, lease: HeldLease) -> 
         session.state,
         turn_index=turn.turn_index,
         token_usage=ended.usage,
-        last_prompt_usage=ended.last_usage,
+        last_prompt_usage=_prompt_usage(turn, ended),
     )
     frame_id = state.current_agent_frame_id
     nodes = chain_nodes(state, messages, frame_id=frame_id, now_us=session.services.clock.now_us())
@@ -86,6 +85,7 @@ async def finish_turn(turn: TurnContext, ended: EndedTurn, lease: HeldLease) -> 
         release_lease=not isinstance(ended.outcome, FrameSwitch),
     )
     result = await commit_session(session, draft, lease)
+    session.forget_images()
     turn.emit.plugin_events(fold.events)
     await _after_commit(turn, ended, result.head_revision)
     return _result(turn, ended, result.head_revision)
@@ -138,7 +138,9 @@ def _switched(turn: TurnContext, state: RuntimeSessionState, outcome: TurnOutcom
     )
     if not isinstance(decision, FrameOpened):
         return state
-    return replace(state, agent_frames=decision.frames, current_agent_frame_id=decision.frame.frame_id)
+    return replace(
+        state, agent_frames=decision.frames, current_agent_frame_id=decision.frame.frame_id, last_prompt_usage=None
+    )
 
 
 def _before_answer(ended: EndedTurn, injected: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -165,14 +167,24 @@ def _fact(turn: TurnContext, ended: EndedTurn, frame_id: str) -> TurnFact:
         outcome=ended.outcome.kind,
         stop_reason=None if stopped is None else stopped.stop_reason.value,
         error_code=issues[-1].code if stopped is not None and issues else None,
-        iterations=ended.iterations,
+        iterations=turn.record.model_calls,
         usage=ended.usage,
     )
 
 
+def _prompt_usage(turn: TurnContext, ended: EndedTurn) -> TokenUsage | None:
+    """Say how full the context is: what the last call told, or else what was known before it."""
+    overflowed = any("context_overflow" in {issue.code, issue.model_error_kind} for issue in turn.record.issues)
+    return next_prompt_usage(
+        turn.view.last_prompt_usage,
+        ended.last_usage,
+        overflowed=overflowed,
+        context_window_tokens=turn.policy.model.context_window_tokens,
+    )
+
+
 def _title(turn: TurnContext) -> str | None:
-    if turn.turn_index != 1:
-        return None
+    """Give the line that names the session, if nothing does yet."""
     line = " ".join(turn.turn_input.text[: 4 * _TITLE_CHARS].split())
     return (line if len(line) <= _TITLE_CHARS else line[: _TITLE_CHARS - 1] + "…") or None
 

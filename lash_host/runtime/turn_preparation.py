@@ -9,6 +9,7 @@ from lash_host.domain.message import ImagePart, Message, Part, Role, TextPart
 from lash_host.domain.turn import InputText, Stopped, StopReason, TurnInput, TurnIssue, check_turn_input
 from lash_host.errors import PluginHookError, TurnAborted
 from lash_host.hookspecs.turn import BeforeTurnContext, PreparedContext, TurnTransformContext
+from lash_host.runtime.interruption import TurnInterrupted
 from lash_host.runtime.turn_context import TurnContext
 
 __all__ = ["PreparedTurn", "RefusedTurn", "prepare_turn"]
@@ -24,10 +25,10 @@ class PreparedTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedTurn:
-    """A turn that ends before it started, with the messages it leaves in the session."""
+    """A turn that ends before it started, with the messages it leaves in the session; cancelled where no issue is."""
 
     outcome: Stopped
-    issue: TurnIssue
+    issue: TurnIssue | None
     messages: tuple[Message, ...] = ()
 
 
@@ -40,6 +41,14 @@ async def prepare_turn(turn: TurnContext) -> PreparedTurn | RefusedTurn:
     refused = _admit(turn)
     if refused is not None:
         return refused
+    try:
+        return await _ask_plugins(turn)
+    except TurnInterrupted:
+        outcome = Stopped(stop_reason=StopReason.CANCELLED)
+        return RefusedTurn(outcome=outcome, issue=None, messages=(_user_message(turn),))
+
+
+async def _ask_plugins(turn: TurnContext) -> PreparedTurn | RefusedTurn:
     plugins = turn.session.plugins
     transform = TurnTransformContext(
         session_id=turn.session.session_id,
@@ -51,7 +60,10 @@ async def prepare_turn(turn: TurnContext) -> PreparedTurn | RefusedTurn:
         completions=turn.completions(),
     )
     try:
-        prepared = await plugins.transform_turn_context(transform, PreparedContext(messages=turn.view.messages))
+        prepared = await turn.unless_cancelled(
+            plugins.transform_turn_context(transform, PreparedContext(messages=turn.view.messages)),
+            hook="lash_transform_turn_context",
+        )
     except PluginHookError as exc:
         raise TurnAborted(str(exc), code="context_prepare_turn") from exc
     before = BeforeTurnContext(
@@ -62,7 +74,7 @@ async def prepare_turn(turn: TurnContext) -> PreparedTurn | RefusedTurn:
         turn_input=turn.turn_input,
     )
     try:
-        fold = await plugins.before_turn(before)
+        fold = await turn.unless_cancelled(plugins.before_turn(before), hook="lash_before_turn")
     except PluginHookError as exc:
         raise TurnAborted(str(exc), code="plugin_prepare_turn") from exc
     turn.emit.plugin_events(fold.events)
