@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from math import isfinite
@@ -13,6 +14,8 @@ from typing import Any, Protocol
 __all__ = ["TextSink", "cell_text", "jsonable", "unique_names", "write_csv", "write_json"]
 
 Batches = Iterable[Sequence[Sequence[object]]]
+_PLAIN = frozenset((int, str, bool, type(None)))
+"""What JSON has as it is."""
 
 
 class TextSink(Protocol):
@@ -28,9 +31,9 @@ def jsonable(value: object) -> Any:
 
     Times are ISO 8601 in UTC, decimals are numbers, bytes are hexadecimal, and what is no number is null.
     """
+    if type(value) in _PLAIN:
+        return value
     match value:
-        case None | bool() | int() | str():
-            return value
         case float():
             return value if isfinite(value) else None
         case Decimal():
@@ -54,6 +57,8 @@ def jsonable(value: object) -> Any:
 
 def cell_text(value: object) -> str:
     """Give a value as text: nothing for null, JSON for what has parts, the plain value otherwise."""
+    if type(value) is int:
+        return str(value)
     plain = jsonable(value)
     match plain:
         case None:
@@ -79,25 +84,27 @@ def unique_names(columns: Iterable[str]) -> tuple[str, ...]:
 
 
 def write_json(out: TextSink, columns: Sequence[str], batches: Batches, *, ascii_only: bool = False) -> None:
-    """Write an array of objects, one a line, as the rows come."""
+    """Write an array of objects, one a line, batch by batch."""
     names = unique_names(columns)
+    encode = json.JSONEncoder(ensure_ascii=ascii_only, allow_nan=False).encode
     before = "[\n "
     is_empty = True
-    for row in _rows(batches):
-        item = dict(zip(names, map(jsonable, row), strict=True))
-        out.write(before + json.dumps(item, ensure_ascii=ascii_only, allow_nan=False))
-        before, is_empty = ",\n ", False
+    for batch in batches:
+        items = [encode(dict(zip(names, map(jsonable, row), strict=True))) for row in batch]
+        if items:
+            out.write(before + ",\n ".join(items))
+            before, is_empty = ",\n ", False
     out.write("[]\n" if is_empty else "\n]\n")
 
 
 def write_csv(out: TextSink, columns: Sequence[str], batches: Batches) -> None:
-    """Write a header and one line a row; null is an empty field."""
-    writer = csv.writer(out, lineterminator="\n")
+    """Write a header and one line a row, batch by batch; null is an empty field."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(columns)
     for batch in batches:
-        writer.writerows([cell_text(value) for value in row] for row in batch)
-
-
-def _rows(batches: Batches) -> Iterator[Sequence[object]]:
-    for batch in batches:
-        yield from batch
+        writer.writerows([value if type(value) is str else cell_text(value) for value in row] for row in batch)
+        out.write(lines.getvalue())
+        lines.seek(0)
+        lines.truncate()
+    out.write(lines.getvalue())

@@ -39,6 +39,8 @@ def _keep(context: click.Context, parameter: click.Parameter, value: object) -> 
     """Note an option. The last one given wins; one that is not given changes nothing."""
     if value == "":
         raise click.BadParameter("must not be empty", context, parameter)
+    if isinstance(value, str) and not value.isascii() and value.encode(errors="replace").decode() != value:
+        raise click.BadParameter("is not UTF-8 text", context, parameter)
     if value and not context.resilient_parsing:
         setattr(context.ensure_object(Invocation), parameter.name or "", value)
 

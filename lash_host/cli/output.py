@@ -14,6 +14,7 @@ import click
 
 from lash_host.cli.failures import WrongUsage
 from lash_host.cli.formats import TextSink, cell_text, jsonable, write_csv, write_json
+from lash_host.cli.spinner import spinning
 from lash_host.cli.tables import Column, align, fits, print_records, print_table
 from lash_host.cli.terminal import Terminal
 
@@ -82,21 +83,11 @@ def write_query(terminal: Terminal, result: QueryResult, output: Output) -> None
         StoreUnwritable: The file cannot be written.
         QueryFailed: The database failed while the rows were read.
     """
-    columns = tuple(result.columns)
-    match output.format:
-        case "parquet":
-            from lash_host.usage.export import write_result
-
-            assert output.path is not None  # noqa: S101  `output_to` saw to it
-            write_result(result, output.path, format="parquet")
-        case "json" | "csv":
-            with _opened(terminal, output) as out:
-                if output.format == "json":
-                    write_json(out, columns, result.batches(), ascii_only=not _takes_unicode(terminal, output))
-                else:
-                    write_csv(out, columns, result.batches())
-        case _:
-            _write_table(terminal, result, output)
+    if output.path is None:
+        _write_rows(terminal, result, output)
+        return
+    with spinning(terminal, f"writing {output.path.name}"):
+        _write_rows(terminal, result, output)
 
 
 def write_objects(terminal: Terminal, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -125,6 +116,24 @@ def write_cells(terminal: Terminal, columns: Sequence[Column], rows: Sequence[Se
         return
     with _opened(terminal, output) as out:
         align(out, columns, rows)
+
+
+def _write_rows(terminal: Terminal, result: QueryResult, output: Output) -> None:
+    columns = tuple(result.columns)
+    match output.format:
+        case "parquet":
+            from lash_host.usage.export import write_result
+
+            assert output.path is not None  # noqa: S101  `output_to` saw to it
+            write_result(result, output.path, format="parquet")
+        case "json":
+            with _opened(terminal, output) as out:
+                write_json(out, columns, result.batches(), ascii_only=not _takes_unicode(terminal, output))
+        case "csv":
+            with _opened(terminal, output) as out:
+                write_csv(out, columns, result.batches())
+        case _:
+            _write_table(terminal, result, output)
 
 
 def _write_table(terminal: Terminal, result: QueryResult, output: Output) -> None:

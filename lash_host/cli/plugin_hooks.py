@@ -1,8 +1,11 @@
-"""What a plugin does in a session, found out without one."""
+"""What a plugin does in a session and on the command line, found out by letting it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import click
 
 from lash_host.errors import LashError
 from lash_host.hookspecs.host import PluginSessionContext
@@ -15,7 +18,7 @@ from lash_host.plugin.registry import HookRegistry
 from lash_host.settings import Settings
 from lash_host.tools.source import ToolSource
 
-__all__ = ["ToolLine", "session_faults", "session_hooks", "session_tools"]
+__all__ = ["ToolLine", "plugin_commands", "session_faults", "session_hooks", "session_tools"]
 
 _PROBE = "lash-plugins"
 
@@ -34,11 +37,6 @@ def session_hooks(host: PluginHost, settings: Settings, plugin: InstalledPlugin)
     Returns:
         The hooks, in the order of the public table; None where the plugin cannot make its part just so.
     """
-    makes = "lash_create_session_plugin"
-    if plugin.host_plugin is None or makes not in plugin.hooks:
-        return ()
-    inspector, registry = HookInspector(), HookRegistry("host")
-    inspection = inspector.inspect(plugin.host_plugin, scope="host")
     context = PluginSessionContext(
         plugin_id=plugin.plugin_id,
         plugin_version=plugin.version,
@@ -46,14 +44,36 @@ def session_hooks(host: PluginHost, settings: Settings, plugin: InstalledPlugin)
         plugin_options=settings.plugins.options.get(plugin.plugin_id, {}),
         extensions=host.extensions(),
     )
-    try:
-        registry.add(plugin.host_plugin, plugin_id=plugin.plugin_id, inspection=inspection)
-        order = [plugin.plugin_id]
-        made = registry.implementations(plugin_order=order, counters=HookCounters())[makes][0].call(context)
-    except Exception:  # noqa: BLE001  a stranger's code; `lash plugins check` says what is wrong with it
-        return None
-    found = () if made is None else inspector.inspect(made, scope="session").hooks
+    found: tuple[str, ...] = ()
+    for call in _implementations(plugin, "lash_create_session_plugin"):
+        try:
+            made = call(context)
+        except (Exception, SystemExit):  # noqa: BLE001  a stranger's code; `lash plugins check` says what is wrong
+            return None
+        if made is not None:
+            found = HookInspector().inspect(made, scope="session").hooks
     return tuple(name for name in HOOKS if name in found)
+
+
+def plugin_commands(plugin: InstalledPlugin) -> tuple[str, ...] | None:
+    """Name the commands that a plugin adds to the command line; None where it fails to say them."""
+    app = click.Group("lash")
+    for call in _implementations(plugin, "lash_register_commands"):
+        try:
+            call(app)
+        except (Exception, SystemExit):  # noqa: BLE001  a stranger's code; `lash plugins check` says what is wrong
+            return None
+    return tuple(app.commands)
+
+
+def _implementations(plugin: InstalledPlugin, hook: str) -> list[Callable[..., object]]:
+    if plugin.host_plugin is None or hook not in plugin.hooks:
+        return []
+    registry = HookRegistry("host")
+    inspection = HookInspector().inspect(plugin.host_plugin, scope="host")
+    registry.add(plugin.host_plugin, plugin_id=plugin.plugin_id, inspection=inspection)
+    found = registry.implementations(plugin_order=[plugin.plugin_id], counters=HookCounters())
+    return [implementation.call for implementation in found[hook]]
 
 
 def session_tools(host: PluginHost) -> dict[str, list[ToolLine]]:

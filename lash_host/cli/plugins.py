@@ -42,9 +42,10 @@ def list_plugins(invocation: Invocation, *, format_name: str | None) -> None:
         columns = [*(described[0] if described else ())]
         write_objects(terminal, columns, [[*each.values()] for each in described])
     elif described:
-        headings = ("plugin", "version", "distribution", "hooks", "enabled")
+        headings = ["plugin", "version", "distribution", "hooks", "enabled"]
+        headings += ["commands"] if any(each["commands"] for each in described) else []
         columns = [Column(heading, is_number=heading == "hooks") for heading in headings]
-        print_table(terminal, columns, [_row(each) for each in described])
+        print_table(terminal, columns, [_row(each)[: len(headings)] for each in described])
     else:
         terminal.say("no plugins are installed", style="dim")
     _tell_findings(invocation, host)
@@ -127,7 +128,7 @@ def _load(invocation: Invocation) -> tuple[PluginHost, Settings]:
 
 
 def _describe(host: PluginHost, settings: Settings, plugin: InstalledPlugin) -> dict[str, Any]:
-    from lash_host.cli.plugin_hooks import session_hooks
+    from lash_host.cli.plugin_hooks import plugin_commands, session_hooks
 
     return {
         "plugin_id": plugin.plugin_id,
@@ -137,6 +138,7 @@ def _describe(host: PluginHost, settings: Settings, plugin: InstalledPlugin) -> 
         "enabled": plugin.enabled,
         "hooks": plugin.hooks,
         "session_hooks": session_hooks(host, settings, plugin),
+        "commands": plugin_commands(plugin),
     }
 
 
@@ -149,6 +151,7 @@ def _row(described: dict[str, Any]) -> Sequence[str]:
         described["distribution"] or "",
         f"{hooks}+?" if session_hooks is None else str(hooks),
         "yes" if described["enabled"] else "no",
+        ", ".join(described["commands"] or ()),
     )
 
 
@@ -165,6 +168,10 @@ def _print_plugin(terminal: Terminal, document: dict[str, Any]) -> None:
             for name in names:
                 purpose = (HOOKS[name].spec.__doc__ or "").partition("\n")[0]
                 terminal.write(f"  {name.ljust(29)} {purpose}\n")
+    if document.get("commands"):
+        terminal.write(terminal.styled_out("\ncommands\n", "bold"))
+        for name in document["commands"]:
+            terminal.write(f"  lash {name}\n")
     if document["tools"]:
         terminal.write(terminal.styled_out("\ntools\n", "bold"))
         for tool in document["tools"]:

@@ -125,9 +125,14 @@ def align(out: TextSink, columns: Sequence[Column], rows: Iterable[Sequence[str]
     headings = [column.heading for column in columns]
     widths = [max(map(len, cells)) for cells in zip(headings, *first, strict=True)]
     rest = ([one_line(cell) for cell in row] for row in iterator)
-    for row in chain([headings], first, rest):
-        cells = (
-            cell.rjust(width) if column.is_number else cell.ljust(width)
-            for cell, width, column in zip(row, widths, columns, strict=True)
-        )
-        out.write((" " * _GAP).join(cells).rstrip() + "\n")
+    lines = (_aligned(columns, widths, row) for row in chain([headings], first, rest))
+    while block := "".join(islice(lines, _MOST_ALIGNED)):
+        out.write(block)
+
+
+def _aligned(columns: Sequence[Column], widths: Sequence[int], row: Sequence[str]) -> str:
+    cells = (
+        cell.rjust(width) if column.is_number else cell.ljust(width)
+        for cell, width, column in zip(row, widths, columns, strict=True)
+    )
+    return (" " * _GAP).join(cells).rstrip() + "\n"

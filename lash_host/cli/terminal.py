@@ -27,6 +27,8 @@ def printable(text: str) -> str:
 
 def one_line(text: str, *, limit: int | None = None, more: str = "…") -> str:
     """Put text on one line, without control characters, and cut it to ``limit`` characters."""
+    if text.isalnum() and limit is None:
+        return text
     line = printable(" ".join(text.split()))
     return line if limit is None or len(line) <= limit else line[: max(limit - len(more), 0)] + more
 

@@ -106,6 +106,7 @@ def test_a_full_disk_loses_nothing(lash, lash_fed):
     [
         ("mysql://somewhere/x", "store mysql://somewhere/x is not supported"),
         ("://", "not a store URL"),
+        ("\udcff.duckdb", "is not UTF-8 text"),
     ],
 )
 def test_a_store_that_is_none(lash, url, message):

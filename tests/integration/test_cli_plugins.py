@@ -174,6 +174,9 @@ def test_commands_of_plugins_are_commands(lash, install):
     assert lash("greet", "you", "--store", "y.duckdb").out == "hello you y.duckdb\n"
     assert lash("many", "inner", "--debug").out == "inner True\n"
     assert "Did you mean 'greet'?" in lash("greeet").err
+    assert lash("plugins", "list").out.splitlines()[0].split()[-1] == "commands"
+    assert lash("plugins", "show", "more", "--format", "json").json["commands"] == ["greet", "fail", "many"]
+    assert "  lash greet\n" in lash("plugins", "show", "more").out
 
 
 def test_a_failing_command_of_a_plugin_is_contained(lash, install):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lash_host import SessionPlugin, hookimpl, tool
 from lash_host.bootstrap import load_plugins
-from lash_host.cli.plugin_hooks import session_faults, session_hooks, session_tools
+from lash_host.cli.plugin_hooks import plugin_commands, session_faults, session_hooks, session_tools
 from lash_host.settings import Settings
 
 
@@ -86,3 +86,27 @@ def test_plugins_that_work_together_have_no_faults():
 
 def test_what_is_wrong_with_the_whole_is_a_fault():
     assert [fault.code for fault in session_faults(_host(NotesHost())[0])] == ["missing_protocol"]
+
+
+class Commands:
+    plugin_id = "commands"
+
+    @hookimpl
+    def lash_register_commands(self, app):
+        app.command("greet")(print)
+
+
+class BrokenCommands:
+    plugin_id = "broken_commands"
+
+    @hookimpl
+    def lash_register_commands(self, app):
+        raise SystemExit(3)
+
+
+def test_commands_are_named_by_letting_the_plugin_add_them():
+    host, _ = _host(Commands(), BrokenCommands(), Prices())
+
+    found = {plugin.plugin_id: plugin_commands(plugin) for plugin in host.installed}
+
+    assert found == {"commands": ("greet",), "broken_commands": None, "prices": ()}
