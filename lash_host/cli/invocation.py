@@ -89,8 +89,8 @@ class _TakesCommonOptions(click.Command):
         """Write commands, own options, common options."""
         if isinstance(self, click.Group):
             self.format_commands(ctx, formatter)
-        parameters = self.get_params(ctx)
-        own = [each for each in parameters if each not in COMMON_OPTIONS]
+        options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        own = [each for each in options if each not in COMMON_OPTIONS]
         for heading, listed in (("Options", own), ("Options of every command", COMMON_OPTIONS)):
             records = [record for each in listed if (record := each.get_help_record(ctx)) is not None]
             if records:

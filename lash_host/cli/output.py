@@ -49,7 +49,8 @@ class Output:
 
 def format_option(*formats: str) -> Callable[[F], F]:
     """Add ``--format``."""
-    return click.option("--format", "format_name", type=click.Choice(formats), help="How to write it (table).")
+    help_text = f"{', '.join(formats[:-1])} or {formats[-1]}; a table where nothing says otherwise."
+    return click.option("--format", "format_name", type=click.Choice(formats), metavar="FORMAT", help=help_text)
 
 
 def output_option(function: F) -> F:
