@@ -43,10 +43,16 @@ class ProtocolOptions(BaseModel):
 
 
 class DefaultProtocol(TurnProtocol):
-    """Native tool calls in a loop."""
+    """Native tool calls in a loop.
 
-    def __init__(self, plugin_id: str) -> None:
+    Args:
+        plugin_id: The plugin that brings it.
+        options: What holds where neither the session nor the turn says otherwise: the plugin's own options.
+    """
+
+    def __init__(self, plugin_id: str, *, options: ProtocolOptions | None = None) -> None:
         self._plugin_id = plugin_id
+        self._options = ProtocolOptions() if options is None else options
 
     def materialize(self, context: ProtocolRuntimeContext, materialization: ProtocolMaterialization) -> None:
         """Record the options that were given for this opening; without any, what is recorded stays."""
@@ -71,7 +77,9 @@ class DefaultProtocol(TurnProtocol):
 
     def build_driver(self, driver_input: DriverInput) -> TurnDriver:
         """Make the driver of a turn."""
-        options = ProtocolOptions.model_validate(driver_input.options.payload)
+        options = self._options.model_copy(
+            update=ProtocolOptions.model_validate(driver_input.options.payload).model_dump(exclude_unset=True)
+        )
         return NativeToolDriver(instructions=options.instructions, tool_choice=options.tool_choice)
 
 
@@ -83,7 +91,7 @@ class DefaultProtocolPlugin(SessionPlugin[None]):
     @hookimpl
     def lash_protocol(self) -> TurnProtocol:
         """Give the protocol."""
-        return DefaultProtocol(self.context.plugin_id)
+        return DefaultProtocol(self.context.plugin_id, options=ProtocolOptions.model_validate(self.options))
 
 
 @hookimpl
