@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from lash_host.cli.failures import say_error, say_warning
@@ -23,6 +24,7 @@ __all__ = ["Answer", "TurnPrinter", "interrupting", "run_turn", "say_outcome", "
 
 Answer = Literal["streamed", "settled", "hidden"]
 
+_PATIENCE = 2
 _STOP_KINDS = {"provider_error": "model_call", "invalid_input": "input_validation", "plugin_abort": "plugin"}
 
 
@@ -160,26 +162,34 @@ def interrupting(cancel: Callable[[], bool]) -> Iterator[None]:
 
     Args:
         cancel: Asks what runs to end; False where nothing does. Then, and at a second Ctrl-C, the task itself is
-            cancelled; a third is a `KeyboardInterrupt` at once.
+            cancelled; a third is a `KeyboardInterrupt` at once, even where something blocks the loop.
 
     Raises:
         KeyboardInterrupt: The task was cancelled by Ctrl-C.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None  # noqa: S101  only coroutines come here
-    before = signal.getsignal(signal.SIGINT)
-    was_asked = is_forced = False
+    presses = 0
+    was_asked = is_forced = is_over = False
 
-    def interrupt() -> None:
+    def ask() -> None:
         nonlocal was_asked, is_forced
+        if is_over:
+            return
         if not was_asked and cancel():
             was_asked = True
-            return
-        is_forced = True
-        loop.remove_signal_handler(signal.SIGINT)
-        task.cancel()
+        else:
+            is_forced = True
+            task.cancel()
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal presses
+        presses += 1
+        if presses > _PATIENCE:
+            raise KeyboardInterrupt
+        loop.call_soon_threadsafe(ask)
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     except asyncio.CancelledError:
@@ -187,7 +197,7 @@ def interrupting(cancel: Callable[[], bool]) -> Iterator[None]:
             raise KeyboardInterrupt from None
         raise
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        is_over = True
         signal.signal(signal.SIGINT, before)
 
 

@@ -314,6 +314,16 @@ def test_a_second_ctrl_c_cancels_the_task():
         asyncio.run(main())
 
 
+def test_a_third_ctrl_c_gets_through_to_what_blocks_the_loop():
+    async def main() -> None:
+        with interrupting(lambda: True):
+            for _ in range(3):
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+
+
 def test_a_cancellation_that_is_not_ours_stays_one():
     async def main() -> None:
         async def wait() -> None:
