@@ -120,9 +120,7 @@ async def call_model(
         if attempts.count:
             session.staged_calls.append(_fact(session, request, call, attempts.outcome(None)))
         raise
-    fact = _fact(session, request, call, outcome)
-    if attempts.count or not _is_booked(session, fact):
-        session.staged_calls.append(fact)
+    _book(session, _fact(session, request, call, outcome), was_made=attempts.count > 0)
     return outcome
 
 
@@ -248,12 +246,21 @@ def _reclassified(response: ModelResponse, request: ModelRequest) -> ModelRespon
     return response
 
 
-def _is_booked(session: ResidentSession, fact: ModelCallFact) -> bool:
-    """Whether a call whose outcome was replayed waits for a commit already, perhaps since its turn failed."""
-    return any(
-        staged.started_at_us == fact.started_at_us and staged.call_id.startswith(fact.call_id)
-        for staged in session.staged_calls
-    )
+def _book(session: ResidentSession, fact: ModelCallFact, *, was_made: bool) -> None:
+    """Stage a call for the next commit.
+
+    One whose outcome was replayed may wait there already, parted from its turn because that failed: it is booked once,
+    and belongs to the turn again.
+    """
+    if not was_made:
+        parted = f"{fact.call_id}:failed:"
+        session.staged_calls = [
+            staged
+            for staged in session.staged_calls
+            if staged.started_at_us != fact.started_at_us
+            or not (staged.call_id == fact.call_id or staged.call_id.startswith(parted))
+        ]
+    session.staged_calls.append(fact)
 
 
 def _fact(session: ResidentSession, request: ModelRequest, call: ModelCall, outcome: ModelCallOutcome) -> ModelCallFact:
