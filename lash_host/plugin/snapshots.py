@@ -87,9 +87,13 @@ class Snapshots:
         """Capture the state of every plugin, and keep what ``previous`` holds of plugins that are not here now.
 
         Raises:
-            PluginSnapshotError: One failed; nothing is captured.
+            PluginSnapshotError: One failed, and was reported; nothing is captured.
         """
-        captured = {part.plugin_id: entry for part in self._parts if (entry := self._capture(part)) is not None}
+        try:
+            captured = {part.plugin_id: entry for part in self._parts if (entry := self._capture(part)) is not None}
+        except PluginSnapshotError as exc:
+            self._report(_CAPTURE, exc)
+            raise
         return keep_absent_plugins(captured, previous)
 
     def restore(self, snapshot: PluginSnapshot) -> None:
