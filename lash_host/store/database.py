@@ -25,17 +25,35 @@ _log = logging.getLogger(__name__)
 
 
 class Transaction:
-    """What may be done inside a transaction."""
+    """What may be done inside a transaction. It begins with its first statement: one without any costs nothing."""
 
-    __slots__ = ("_after_commit", "_database", "_driver")
+    __slots__ = ("_after_commit", "_database", "_driver", "has_begun")
 
     def __init__(self, database: Database, driver: Driver) -> None:
         self._database, self._driver = database, driver
         self._after_commit: list[Callable[[], None]] = []
+        self.has_begun = False
+
+    def begin(self, *, read_only: bool = False) -> None:
+        """Begin, if that has not happened yet."""
+        if not self.has_begun:
+            self._driver.begin(read_only=read_only)
+            self.has_begun = True
+
+    def commit(self) -> None:
+        """Commit what was done, if anything was."""
+        if self.has_begun:
+            self._driver.commit()
+
+    def committed(self) -> None:
+        """Do what was asked for afterwards."""
+        for action in self._after_commit:
+            action()
 
     def rows(self, statement: ClauseElement, params: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a statement; give all its rows."""
         sql, names = self._database.compiled(statement)
+        self.begin()
         return self._driver.rows(sql, [params[name] for name in names] if params else ())
 
     def row(self, statement: ClauseElement, params: dict[str, Any] | None = None) -> tuple[Any, ...] | None:
@@ -46,25 +64,23 @@ class Transaction:
     def insert(self, table: Table, rows: Sequence[tuple[Any, ...]], *, ignore_existing: bool = False) -> None:
         """Insert rows whose values are in the table's own order of columns."""
         if rows:
+            self.begin()
             for sql, params in self._database.dialect.inserts(table, rows, ignore_existing=ignore_existing):
                 self._driver.rows(sql, params)
 
     def catalog(self) -> Catalog:
         """Say whether the database is empty, ours or another program's."""
+        self.begin()
         return self._database.dialect.catalog(self._driver)
 
     def script(self, sql: str) -> None:
         """Run SQL text of our own that needs no parameters."""
+        self.begin()
         self._driver.script(sql)
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Have something done once the transaction has committed."""
         self._after_commit.append(action)
-
-    def committed(self) -> None:
-        """Do what was asked for."""
-        for action in self._after_commit:
-            action()
 
 
 class Database:
@@ -99,11 +115,11 @@ class Database:
             driver = self._usable_writer()
             transaction = Transaction(self, driver)
             try:
-                driver.begin(read_only=False)
                 yield transaction
-                driver.commit()
+                transaction.commit()
             except BaseException as error:
-                self._roll_back(driver, error)
+                if transaction.has_begun:
+                    self._roll_back(driver, error)
                 if isinstance(error, self.dialect.errors):
                     raise self.dialect.translate(error, url=self.url) from error
                 raise
@@ -118,8 +134,9 @@ class Database:
         """
         driver = self.open_reader()
         try:
-            driver.begin(read_only=True)
-            yield Transaction(self, driver)
+            transaction = Transaction(self, driver)
+            transaction.begin(read_only=True)
+            yield transaction
         except self.dialect.errors as error:
             self._note_fatal(error)
             raise self.dialect.translate(error, url=self.url) from error

@@ -20,6 +20,9 @@ __all__ = ["Head", "Heads"]
 _COLUMNS = tuple(sessions.columns.keys())
 _BY_ID = select(sessions).where(sessions.c.session_id == bindparam("session_id"))
 _REMEMBERED = 1024
+_RESERVED_TOKENS = 64
+_LEASE = ("fencing_token", "lease_token", "lease_owner", "lease_claimed_at_ms", "lease_expires_at_ms")
+_NOT_LEASED = {"lease_token": None, "lease_owner": None, "lease_claimed_at_ms": 0, "lease_expires_at_ms": 0}
 
 Plugins = frozenset[tuple[str, str]]
 
@@ -93,48 +96,78 @@ class Head:
         return Head({**self.row, **values}, self.plugins if plugins is None else plugins)
 
 
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """A head as it stands, and as it was last written: the two differ in the lease alone."""
+
+    stored: Head
+    head: Head
+
+
 class Heads:
     """Reads and writes heads inside write transactions.
 
     Where one process owns the database, what it wrote is what is there: heads it has touched are remembered, and a
-    decision costs no query. What a transaction staged becomes remembered when it commits, and is forgotten when not.
+    decision costs no query. What a transaction staged is remembered when it commits, and read again when it does not.
+
+    There, too, only this process can hold a lease, and leases end with it: `hold` changes one in memory alone. Fencing
+    tokens must grow over restarts all the same. So what is written as a head's token is some way beyond the one that
+    was granted, and a process that reads it goes on above all that may have been granted since.
     """
 
     def __init__(self, *, remembers: bool) -> None:
         self._remembers = remembers
-        self._known: OrderedDict[str, Head] = OrderedDict()
+        self._known: OrderedDict[str, _Remembered] = OrderedDict()
+        self._unsure: set[str] = set()
         self._updates: dict[tuple[str, ...], Update] = {}
 
     def get(self, transaction: Transaction, session_id: str) -> Head | None:
         """Give a session's head; None when it has no row."""
         known = self._known.get(session_id)
-        if known is not None:
+        if known is not None and session_id not in self._unsure:
             self._known.move_to_end(session_id)
-            return known
+            return known.head
         row = transaction.row(_BY_ID, {"session_id": session_id})
         if row is None:
+            self._forget(session_id)
             return None
-        head = Head(dict(zip(_COLUMNS, row, strict=True)))
-        self._remember(session_id, head)
+        stored = Head(dict(zip(_COLUMNS, row, strict=True)))
+        held = {} if known is None else {name: known.head.row[name] for name in _LEASE}
+        head = stored.changed(held)
+        self._remember(session_id, _Remembered(stored=stored, head=head))
         return head
 
     def write(self, transaction: Transaction, old: Head | None, new: Head) -> None:
         """Write a head, as little of it as changed."""
         session_id = new.row["session_id"]
+        stored = new
+        if self._remembers:
+            stored = new.changed(_NOT_LEASED | {"fencing_token": new.row["fencing_token"] + _RESERVED_TOKENS})
         if old is None:
-            transaction.insert(sessions, [tuple(new.row[name] for name in _COLUMNS)])
+            transaction.insert(sessions, [tuple(stored.row[name] for name in _COLUMNS)])
         else:
-            columns = tuple(name for name in _COLUMNS if old.row[name] != new.row[name])
+            known = self._known.get(session_id)
+            before = old if known is None else known.stored
+            columns = tuple(name for name in _COLUMNS if before.row[name] != stored.row[name])
             if columns:
-                values = {name: new.row[name] for name in columns} | {"its_session_id": session_id}
+                values = {name: stored.row[name] for name in columns} | {"its_session_id": session_id}
                 transaction.rows(self._update(columns), values)
-        self.settle(transaction, session_id, new)
+        self._unsure.add(session_id)
+        transaction.after_commit(lambda: self._remember(session_id, _Remembered(stored=stored, head=new)))
 
-    def settle(self, transaction: Transaction, session_id: str, head: Head | None) -> None:
-        """Remember ``head`` once the transaction has committed; None: that the session is gone."""
-        self._known.pop(session_id, None)
-        if head is not None:
-            transaction.after_commit(lambda: self._remember(session_id, head))
+    def hold(self, transaction: Transaction, old: Head | None, new: Head) -> None:
+        """Change a head's lease: in memory where that is enough, else in the database."""
+        session_id = new.row["session_id"]
+        known = self._known.get(session_id)
+        if known is None or new.row["fencing_token"] > known.stored.row["fencing_token"]:
+            self.write(transaction, old, new)
+        else:
+            self._known[session_id] = _Remembered(stored=known.stored, head=new)
+
+    def delete(self, transaction: Transaction, session_id: str) -> None:
+        """Forget a session once the transaction that deletes it has committed."""
+        self._unsure.add(session_id)
+        transaction.after_commit(lambda: self._forget(session_id))
 
     def _update(self, columns: tuple[str, ...]) -> Update:
         if columns not in self._updates:
@@ -145,8 +178,17 @@ class Heads:
             )
         return self._updates[columns]
 
-    def _remember(self, session_id: str, head: Head) -> None:
-        if self._remembers:
-            self._known[session_id] = head
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
+    def _forget(self, session_id: str) -> None:
+        self._known.pop(session_id, None)
+        self._unsure.discard(session_id)
+
+    def _remember(self, session_id: str, remembered: _Remembered) -> None:
+        self._unsure.discard(session_id)
+        if not self._remembers:
+            return
+        self._known[session_id] = remembered
+        self._known.move_to_end(session_id)
+        if len(self._known) > _REMEMBERED:
+            unleased = (name for name, known in self._known.items() if known.head.row["lease_token"] is None)
+            if (oldest := next(unleased, None)) is not None:
+                del self._known[oldest]

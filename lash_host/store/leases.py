@@ -73,7 +73,7 @@ def renew(store: SharedStore, fence: LeaseFence, *, ttl_ms: int, now_us: int) ->
         if head is None or not holds(head.lease, fence, now_ms=now_ms):
             raise SessionLeaseExpired(fence.session_id)
         lease = SessionLease(fence=fence, claimed_at_ms=head.row["lease_claimed_at_ms"], expires_at_ms=now_ms + ttl_ms)
-        store.heads.write(transaction, head, head.changed({"lease_expires_at_ms": lease.expires_at_ms}))
+        store.heads.hold(transaction, head, head.changed({"lease_expires_at_ms": lease.expires_at_ms}))
         return lease
 
 
@@ -82,7 +82,7 @@ def release(store: SharedStore, fence: LeaseFence, *, now_us: int) -> None:
     with store.database.write() as transaction:
         head = store.heads.get(transaction, fence.session_id)
         if head is not None and holds(head.lease, fence, now_ms=now_us // 1000):
-            store.heads.write(transaction, head, head.changed({"lease_token": None}))
+            store.heads.hold(transaction, head, head.changed({"lease_token": None}))
 
 
 def _grant(store: SharedStore, transaction: Transaction, head: Head | None, lease: SessionLease, now_us: int) -> None:
@@ -97,4 +97,4 @@ def _grant(store: SharedStore, transaction: Transaction, head: Head | None, leas
             "lease_expires_at_ms": lease.expires_at_ms,
         }
     )
-    store.heads.write(transaction, head, granted)
+    store.heads.hold(transaction, head, granted)

@@ -72,7 +72,7 @@ sessions = Table(
     Column("policy", Text, comment="JSON SessionPolicy."),
     Column("checkpoint", Text, comment="JSON CheckpointManifest."),
     Column("checkpoint_ref", Text, comment="SHA-256 of `checkpoint`, hex."),
-    Column("fencing_token", BigInteger, nullable=False, comment="Grows with every new holder of the lease."),
+    Column("fencing_token", BigInteger, nullable=False, comment="No holder of the lease was given a greater one."),
     Column("lease_token", Text, comment="Null: nobody holds the lease."),
     Column("lease_owner", Text, comment="JSON LeaseOwner."),
     Column("lease_claimed_at_ms", BigInteger, nullable=False),

@@ -91,7 +91,7 @@ def delete_session(store: SharedStore, session_id: str) -> DeletionReport:
         params = {"its_session_key": head.session_key}
         removed = {name: len(transaction.rows(statement, params)) for name, statement in _DELETE.items()}
         transaction.rows(_DELETE_SESSION, params)
-        store.heads.settle(transaction, session_id, None)
+        store.heads.delete(transaction, session_id)
         store.ids.forget(session_id)
         return DeletionReport(
             session_id=session_id,

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -201,6 +202,7 @@ def test_what_is_remembered_of_a_head_is_what_landed(
 ) -> None:
     session = SampleSession(memory, "alpha")
     session.commit("a")
+    commit = session.turn("t1", "b", after="a")
     writer = database_of(memory)._writer
     assert writer is not None
 
@@ -209,11 +211,48 @@ def test_what_is_remembered_of_a_head_is_what_landed(
 
     monkeypatch.setattr(type(writer), "commit", fail)
     with pytest.raises(StoreUnwritable):
-        memory.claim_lease("alpha", session.owner, ttl_ms=TTL_MS)
+        memory.commit(commit)
     monkeypatch.undo()
-    claimed = memory.claim_lease("alpha", session.owner, ttl_ms=TTL_MS)
-    assert isinstance(claimed, LeaseAcquired)
-    assert (claimed.kind, claimed.lease.fence.fencing_token) == ("fresh", 2)
+    assert memory.commit(commit).head_revision == 2  # the lease is still held, the head where it was
+
+
+def test_a_commit_that_landed_although_it_failed_is_found(
+    memory: SessionStore, database_of: DatabaseOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = SampleSession(memory, "alpha")
+    session.commit("a")
+    commit = session.turn("t1", "b", after="a")
+    kind = type(database_of(memory)._writer)
+    land = kind.commit
+
+    def land_and_fail(self: Any) -> None:
+        land(self)
+        raise duckdb.IOException("the answer got lost")
+
+    monkeypatch.setattr(kind, "commit", land_and_fail)
+    with pytest.raises(StoreError):
+        memory.commit(commit)
+    monkeypatch.undo()
+    assert memory.commit(commit).head_revision == 2
+    assert session.node_ids() == ["a", "b"]
+
+
+def test_a_lease_costs_the_database_nothing(
+    memory: SessionStore, database_of: DatabaseOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = SampleSession(memory, "alpha")
+    session.commit("a")
+
+    def fail(*_: object) -> None:
+        raise AssertionError("no statement is needed")
+
+    monkeypatch.setattr(type(database_of(memory)._writer), "rows", fail)
+    for _ in range(20):
+        claimed = memory.claim_lease("alpha", session.owner, ttl_ms=TTL_MS)
+        assert isinstance(claimed, LeaseAcquired)
+        memory.renew_lease(claimed.lease.fence, ttl_ms=TTL_MS)
+        memory.release_lease(claimed.lease.fence)
+    monkeypatch.undo()
 
 
 def test_many_sessions_are_not_all_remembered(memory: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
