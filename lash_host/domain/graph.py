@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import Literal
 
-from lash_host.domain.message import ImagePart, Message
+from lash_host.domain.message import ImagePart, Message, Role
 
 __all__ = [
     "AppendNodes",
@@ -123,10 +123,11 @@ class _Log:
 class _FrameLog:
     """The messages of one frame along a path, collected once and then only added to."""
 
-    __slots__ = ("ends", "images", "messages", "seen")
+    __slots__ = ("ends", "first_of_role", "images", "messages", "seen")
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
+        self.first_of_role: dict[Role, int] = {}
         self.ends: list[int] = []
         """How many messages there are up to each node of the path."""
         self.images: list[tuple[int, str]] = []
@@ -138,6 +139,7 @@ class _FrameLog:
             message = node.message
             if not message.is_transient and message.message_id not in self.seen:
                 self.seen.add(message.message_id)
+                self.first_of_role.setdefault(message.role, len(self.messages))
                 self.images.extend(
                     (len(self.messages), part.blob_ref) for part in message.parts if isinstance(part, ImagePart)
                 )
@@ -157,7 +159,7 @@ class _Path:
     def frame(self, frame_id: str, *, length: int) -> _FrameLog:
         """Give a frame's log, complete up to ``length`` nodes."""
         log = self.frames.setdefault(frame_id, _FrameLog())
-        for node in islice(self.nodes, len(log.ends), length):
+        for node in self.nodes[len(log.ends) : length]:
             log.take(node, frame_id)
         return log
 
@@ -268,6 +270,14 @@ class SessionGraph:
         log = self._path.frame(frame_id, length=self._path_count)
         end = log.ends[self._path_count - 1]
         return {ref for index, ref in log.images if index < end}
+
+    def frame_has_role(self, frame_id: str, role: Role) -> bool:
+        """Whether any of a frame's messages speaks for ``role``, without looking at each message again."""
+        if self._path_count == 0:
+            return False
+        log = self._path.frame(frame_id, length=self._path_count)
+        first = log.first_of_role.get(role)
+        return first is not None and first < log.ends[self._path_count - 1]
 
     def _derive(self, log: _Log, *, leaf: str | None, appended: Sequence[SessionNode]) -> SessionGraph:
         graph = object.__new__(SessionGraph)

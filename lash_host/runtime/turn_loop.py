@@ -83,13 +83,16 @@ async def run_turn_machine(turn: TurnContext, start: PreparedTurn) -> TurnMachin
 class _History:
     """What the model sees of the session in all calls of the turn. Events are nothing a model is told as they are."""
 
-    messages: list[Message]
+    messages: Sequence[Message]
     images: set[str]
 
     @classmethod
     def of(cls, turn: TurnContext, shown: Sequence[Message]) -> _History:
-        view = turn.view
-        images = view.graph.frame_images(view.frame_id) if shown is view.messages else image_refs(shown)
+        view, graph = turn.view, turn.view.graph
+        is_session = shown is view.messages
+        images = graph.frame_images(view.frame_id) if is_session else image_refs(shown)
+        if is_session and not graph.frame_has_role(view.frame_id, Role.EVENT):
+            return cls(shown, images)
         return cls([message for message in shown if message.role is not Role.EVENT], images)
 
 

@@ -241,3 +241,16 @@ def test_any_history_of_appends_and_branches_is_right_in_every_version(seed, nod
         assert ids(graph.active_path) == naive.path()
         assert (graph.leaf_node_id, len(graph)) == (naive.leaf, len(naive.parents))
         assert all((name in graph) is (name in naive.parents) for name in versions[-1][1].parents)
+
+
+def test_the_roles_of_a_frame_are_those_of_its_path(node):
+    graph = SessionGraph([node("a"), node("b", "a", role=Role.EVENT), node("c", "b", frame="g")], leaf_node_id="c")
+    assert graph.frame_has_role("f", Role.EVENT)
+    assert not graph.frame_has_role("f", Role.ASSISTANT)
+    assert not graph.frame_has_role("g", Role.EVENT)
+    assert not graph.branch_to("a").frame_has_role("f", Role.EVENT)
+    before = SessionGraph([node("a")], leaf_node_id="a")
+    after = before.append([node("b", "a", role=Role.EVENT)])
+    assert after.frame_has_role("f", Role.EVENT)
+    assert not before.frame_has_role("f", Role.EVENT)
+    assert not SessionGraph().frame_has_role("f", Role.USER)
