@@ -59,7 +59,7 @@ def _installed(transaction: Transaction) -> dict[str, str]:
 def _create(database: Database, transaction: Transaction, view: UsageView) -> None:
     name, description = _quoted(view.name), view.description.replace("'", "''")
     try:
-        body = database.dialect.localize(view.sql.strip().rstrip(";"))
+        body = view.sql.strip().rstrip(";")
         transaction.script(f"CREATE OR REPLACE VIEW usage.{name} AS {body}")
         transaction.script(f"COMMENT ON VIEW usage.{name} IS '{description}'")
     except database.dialect.errors as exc:
@@ -77,11 +77,10 @@ def run_query(store: SharedStore, sql: str, params: Sequence[Any] | Mapping[str,
     """
     database = store.database
     database.dialect.vet_query(sql)
-    localized = database.dialect.localize(sql)
     driver = database.open_reader()
     try:
         driver.begin(read_only=True)
-        return DriverQueryResult(database, driver, driver.query(localized, params))
+        return DriverQueryResult(database, driver, driver.query(sql, params))
     except database.dialect.errors as exc:
         database.close_reader(driver)
         raise QueryFailed(str(exc)) from exc

@@ -164,7 +164,7 @@ def bad_input(user: User) -> None:
         (("lash", "run", ""), 2),
         (("lash", "run", "hi", "--option", "nobody.x=1"), 2),
         (("lash", "sessions", "show", "nobody"), 2),
-        (("lash", "sql", "drop table lash.sessions"), 2),
+        (("lash", "sql", "drop table lash_tables.sessions"), 2),
         (("lash", "sql", "select * from read_csv('/etc/passwd')"), 1),
         (("lash", "run", "hi", "-m", "openai/gpt-5.2"), 1),
         (("lash", "nonsense"), 2),

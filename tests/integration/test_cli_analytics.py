@@ -66,8 +66,8 @@ def test_sql_from_standard_input(lash_fed):
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [
-        ("drop table lash.meta", 2, "query_refused"),
-        ("delete from lash.sessions", 2, "query_refused"),
+        ("drop table lash_tables.meta", 2, "query_refused"),
+        ("delete from lash_tables.sessions", 2, "query_refused"),
         ("select 1; select 2", 2, "query_refused"),
         ("copy (select 1) to 'x.csv'", 2, "query_refused"),
         ("attach 'x.duckdb'", 2, "query_refused"),

@@ -170,10 +170,6 @@ class Dialect(Protocol):
         """
         ...
 
-    def localize(self, sql: str) -> str:
-        """Give SQL in which tables called ``lash.x`` have their schema's own name."""
-        ...
-
     def is_fatal(self, error: BaseException) -> bool:
         """Whether the database must be opened anew after this error."""
         ...

@@ -19,7 +19,7 @@ from sqlalchemy.pool import StaticPool
 
 from lash_host.errors import ForeignStore, StoreError, StoreLocked, StoreUnwritable
 from lash_host.store.dialects.base import Capabilities, Catalog, ConstraintViolated, Driver, TransactionConflict
-from lash_host.store.dialects.duckdb_sql import localize, vet_query
+from lash_host.store.dialects.duckdb_sql import vet_query
 from lash_host.store.dialects.url import StoreUrl
 
 __all__ = ["DuckDBDialect", "DuckDBDriver"]
@@ -209,10 +209,6 @@ class DuckDBDialect:
     def vet_query(self, sql: str) -> None:
         """Accept a single SELECT, EXPLAIN or PIVOT without functions that act on the database."""
         vet_query(sql)
-
-    def localize(self, sql: str) -> str:
-        """Put the schema's own name where a table is called ``lash.x``."""
-        return localize(sql)
 
     def is_fatal(self, error: BaseException) -> bool:
         """Whether DuckDB invalidated the database: a failed checkpoint does that."""

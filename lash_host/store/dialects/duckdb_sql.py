@@ -1,16 +1,14 @@
-"""SQL that comes from outside: what DuckDB may run of it, and how it names our tables."""
+"""SQL that comes from outside: what DuckDB may run of it."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import duckdb
 
 from lash_host.errors import QueryFailed, QueryRefused
-from lash_host.store.schema import SCHEMA
 
-__all__ = ["localize", "vet_query"]
+__all__ = ["vet_query"]
 
 _READ_ONLY_TYPES = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _REFUSED_FUNCTIONS = re.compile(
@@ -35,7 +33,7 @@ def vet_query(sql: str) -> None:
         raise QueryFailed(str(exc)) from exc
     if len(statements) != 1:
         raise QueryRefused(f"one statement at a time, got {len(statements)}")
-    words = [token.text for token in _tokens(sql.encode())]
+    words = _words(sql.encode())
     kind = statements[0].type
     pivots = kind == duckdb.StatementType.MULTI and "pivot" in words
     if kind not in _READ_ONLY_TYPES and not pivots:
@@ -45,32 +43,14 @@ def vet_query(sql: str) -> None:
             raise QueryRefused(f"function {name} is not for queries")
 
 
-def localize(sql: str) -> str:
-    """Put the schema's own name where a table is called ``lash.x``."""
-    raw = sql.encode()
-    tokens = _tokens(raw)
-    words = [token.text for token in tokens] + [""] * 4
-    for n in reversed(range(len(tokens))):
-        names_catalog = words[n + 2 : n + 4] == ["lash", "."]
-        if words[n : n + 2] == ["lash", "."] and not names_catalog:
-            raw = raw[: tokens[n].start] + SCHEMA.encode() + raw[tokens[n].end :]
-    return raw.decode()
+def _words(sql: bytes) -> list[str]:
+    """Give the identifiers, keywords and operators of a statement, in lower case and without quotes.
 
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """A word of SQL as it is compared: in lower case, without quotes."""
-
-    text: str
-    start: int
-    end: int
-
-
-def _tokens(sql: bytes) -> list[_Token]:
-    """Give the identifiers, keywords and operators of a statement; comments and strings are left out."""
-    tokens = []
+    Comments and strings are left out.
+    """
+    words = []
     for start, kind in duckdb.tokenize(sql.decode()):
         found = _WORD.match(sql, start)
         if found is not None and kind not in {duckdb.token_type.comment, duckdb.token_type.string_const}:
-            tokens.append(_Token(found[0].decode().strip('"').casefold(), start, found.end()))
-    return tokens
+            words.append(found[0].decode().strip('"').casefold())
+    return words

@@ -19,5 +19,5 @@ SELECT
             AND input_tokens + output_tokens + cache_read_input_tokens + cache_write_input_tokens > 0
         ) = 0 THEN coalesce(sum(cost_usd), 0)
     END AS cost_usd
-FROM lash.model_calls
+FROM lash_tables.model_calls
 GROUP BY day, provider_id, model, source

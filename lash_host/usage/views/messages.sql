@@ -16,8 +16,8 @@ SELECT
         ''
     ) AS text,
     path.session_key IS NOT NULL AS on_active_path
-FROM lash.nodes AS n
-JOIN lash.sessions AS s ON s.session_key = n.session_key
+FROM lash_tables.nodes AS n
+JOIN lash_tables.sessions AS s ON s.session_key = n.session_key
 LEFT JOIN (
     -- A stretch is a run of nodes, in the order they were inserted, each of which hangs on the one before. The way
     -- from the leaf back to the root is followed stretch by stretch, not node by node: a session that never
@@ -29,7 +29,7 @@ LEFT JOIN (
             node_id,
             parent_node_id,
             coalesce(parent_node_id = lag(node_id) OVER (PARTITION BY session_key ORDER BY node_key), FALSE) AS follows
-        FROM lash.nodes
+        FROM lash_tables.nodes
         WHERE NOT tombstoned
     ),
     placed AS MATERIALIZED (
@@ -55,7 +55,7 @@ LEFT JOIN (
     ),
     active (session_key, first_key, last_key) AS (
         SELECT leaf.session_key, leaf.first_key, leaf.node_key
-        FROM lash.sessions AS s
+        FROM lash_tables.sessions AS s
         JOIN placed AS leaf ON leaf.session_key = s.session_key AND leaf.node_id = s.leaf_node_id
         UNION ALL
         SELECT stretches.session_key, stretches.earlier_first_key, stretches.earlier_last_key

@@ -22,5 +22,5 @@ SELECT
     c.reasoning_output_tokens,
     c.input_tokens + c.output_tokens + c.cache_read_input_tokens + c.cache_write_input_tokens AS total_tokens,
     c.cost_usd
-FROM lash.model_calls AS c
-JOIN lash.sessions AS s ON s.session_key = c.session_key
+FROM lash_tables.model_calls AS c
+JOIN lash_tables.sessions AS s ON s.session_key = c.session_key

@@ -23,18 +23,18 @@ SELECT
     coalesce(m.reasoning_output_tokens, 0) AS reasoning_output_tokens,
     coalesce(m.total_tokens, 0) AS total_tokens,
     CASE WHEN coalesce(m.unpriced_calls, 0) = 0 THEN coalesce(m.cost_usd, 0) END AS cost_usd
-FROM lash.sessions AS s
+FROM lash_tables.sessions AS s
 LEFT JOIN (
     SELECT s.session_id, count(*) AS turns
-    FROM lash.turns AS t
-    JOIN lash.sessions AS s ON s.session_key = t.session_key
+    FROM lash_tables.turns AS t
+    JOIN lash_tables.sessions AS s ON s.session_key = t.session_key
     WHERE t.outcome IS NOT NULL
     GROUP BY s.session_id
 ) AS t ON t.session_id = s.session_id
 LEFT JOIN (
     SELECT s.session_id, count(*) AS messages
-    FROM lash.nodes AS n
-    JOIN lash.sessions AS s ON s.session_key = n.session_key
+    FROM lash_tables.nodes AS n
+    JOIN lash_tables.sessions AS s ON s.session_key = n.session_key
     WHERE n.kind = 'message' AND n.label IN ('user', 'assistant') AND NOT n.tombstoned
     GROUP BY s.session_id
 ) AS n ON n.session_id = s.session_id

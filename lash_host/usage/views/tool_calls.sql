@@ -13,5 +13,5 @@ SELECT
     c.error_code,
     c.args_bytes,
     c.result_bytes
-FROM lash.tool_calls AS c
-JOIN lash.sessions AS s ON s.session_key = c.session_key
+FROM lash_tables.tool_calls AS c
+JOIN lash_tables.sessions AS s ON s.session_key = c.session_key

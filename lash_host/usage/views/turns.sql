@@ -19,8 +19,8 @@ SELECT
     coalesce(m.reasoning_output_tokens, 0) AS reasoning_output_tokens,
     coalesce(m.total_tokens, 0) AS total_tokens,
     CASE WHEN coalesce(m.unpriced_calls, 0) = 0 THEN coalesce(m.cost_usd, 0) END AS cost_usd
-FROM lash.turns AS t
-JOIN lash.sessions AS s ON s.session_key = t.session_key
+FROM lash_tables.turns AS t
+JOIN lash_tables.sessions AS s ON s.session_key = t.session_key
 LEFT JOIN (
     SELECT
         session_id,

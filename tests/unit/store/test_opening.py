@@ -86,7 +86,7 @@ def test_the_file_is_written_for_duckdb_1_5(path: Path) -> None:
 @pytest.mark.parametrize("name", ["lash.duckdb", "main.db", "temp.db", "select.db", "a b.db", "naïve.db"])
 def test_views_are_there_for_plain_duckdb_whatever_the_file_is_called(tmp_path: Path, name: str) -> None:
     store = open_store(tmp_path / name)
-    view = UsageView(name="ids", sql="SELECT session_id FROM lash.sessions", description="Ids.")
+    view = UsageView(name="ids", sql="SELECT session_id FROM lash_tables.sessions", description="Ids.")
     store.install_views([view])
     SampleSession(store, "alpha").commit("a")
     assert store.query("SELECT session_id FROM usage.ids").fetchall() == [("alpha",)]

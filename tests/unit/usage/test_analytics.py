@@ -37,7 +37,7 @@ class TestSql:
 
     def test_writes_nothing(self, usage):
         with pytest.raises(QueryRefused):
-            usage.sql("DELETE FROM lash.turns")
+            usage.sql("DELETE FROM lash_tables.turns")
 
     def test_the_databases_own_words_come_through(self, usage):
         with pytest.raises(QueryFailed, match="no_such_column"):
