@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from lash_host_tools_files.errors import FileToolError, reported_for
 from lash_host_tools_files.reading import read_file
+from lash_host_tools_files.root import Root
 
 
 @pytest.mark.parametrize(
@@ -25,10 +28,31 @@ def test_an_error_of_the_system_has_a_code_and_names_only_the_path_asked_for(err
     assert caught.value.__cause__ is error
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_what_may_not_be_read_is_said(root, make):
-    make("a.txt", "x").chmod(0)
-    make("b/c.txt", "x").parent.chmod(0o600)
+@pytest.fixture
+def ordinary_user():
+    """Be somebody to whom something can be forbidden: root is not."""
+    was = os.geteuid()
+    if was == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(was)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that anybody can enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "b").mkdir()
+        for path, closed in ((folder / "a.txt", folder / "a.txt"), (folder / "b" / "c.txt", folder / "b")):
+            path.write_text("x")
+            closed.chmod(0)
+        yield folder
+
+
+def test_what_may_not_be_read_is_said(open_folder, ordinary_user):
+    root = Root(open_folder)
     for path in ("a.txt", "b/c.txt"):
         with pytest.raises(FileToolError) as caught:
             read_file(root, path)
