@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,13 @@ from types import TracebackType
 from lash_host.contracts.clock import Clock, SystemClock
 from lash_host.contracts.effect_host import EffectHost
 from lash_host.contracts.provider import ModelProvider
-from lash_host.contracts.store import SessionStore
+from lash_host.contracts.store import SessionStore, UsageView
 from lash_host.domain.lease import LeaseTimings
 from lash_host.domain.model import ModelPrice, parse_model
 from lash_host.domain.retry import ModelRetryPolicy
-from lash_host.errors import SettingsError
+from lash_host.errors import SettingsError, StoreError
 from lash_host.plugin.discovery import discover, explicit
+from lash_host.plugin.findings import PluginFinding, describe_exception
 from lash_host.plugin.host import PluginHost
 from lash_host.providers.offline import OfflineProvider
 from lash_host.runtime.effects import InlineEffectHost
@@ -84,7 +86,6 @@ class HostOpening:
         settings = load_settings() if self._settings is None else self._settings
         clock = SystemClock() if self._clock is None else self._clock
         plugins = load_plugins(settings, clock=clock, plugins=self._plugins)
-        views = (*builtin_views(), *plugins.usage_views())
         if self._strict:
             plugins.raise_if_strict()
         without_store = partial(
@@ -102,7 +103,9 @@ class HostOpening:
         )
         gateway = StoreGateway(_store(self._store, settings, clock))
         try:
-            await gateway.call(gateway.store.install_views, views)
+            await _install_views(gateway, plugins)
+            if self._strict:
+                plugins.raise_if_strict()
         except BaseException:
             await gateway.close()
             raise
@@ -170,6 +173,39 @@ def _store(store: str | Path | SessionStore | None, settings: Settings, clock: C
     if isinstance(store, SessionStore):
         return store
     return open_store(store or settings.store or default_store_path(), clock=clock)
+
+
+async def _install_views(gateway: StoreGateway, plugins: PluginHost) -> None:
+    """Install the views. One of a plugin's that the store refuses is left out, and a finding says so."""
+    install, builtin, wanted = gateway.store.install_views, builtin_views(), plugins.usage_views()
+    try:
+        await gateway.call(install, (*builtin, *wanted))
+    except StoreError:
+        await gateway.call(install, builtin)
+    else:
+        return
+    kept: list[UsageView] = []
+    for view in wanted:
+        try:
+            await gateway.call(install, (*builtin, *kept, view))
+        except StoreError as exc:
+            plugins.add_finding(_refused_view(plugins, view, exc))
+        else:
+            kept.append(view)
+
+
+def _refused_view(plugins: PluginHost, view: UsageView, error: StoreError) -> PluginFinding:
+    owners = (found for found in plugins.plugins if view.name.startswith(re.sub(r"\W", "_", found.plugin_id) + "_"))
+    owner = next(owners, None)
+    return PluginFinding(
+        code="hook_failed",
+        severity="error",
+        plugin_id=view.name if owner is None else owner.plugin_id,
+        distribution=None if owner is None else owner.distribution or None,
+        place="" if owner is None else owner.location,
+        message=f"a view is left out: {describe_exception(error)}",
+        hook="lash_register_usage_views",
+    )
 
 
 def _providers(plugins: PluginHost, clock: Clock, given: Sequence[ModelProvider] | None) -> dict[str, ModelProvider]:

@@ -32,7 +32,8 @@ class DirectCompletions(Protocol):
             source: What it is for, as it shall stand in `usage.model_calls.source`.
             system: The system prompt.
             output_tokens_limit: The longest answer wanted.
-            key: Needed to tell apart two identical requests made in one scope.
+            key: Names the request, where its words may differ when the same turn is driven again. Requests that are
+                the same are told apart by their order.
 
         Raises:
             ModelCallError: The call failed, retries included.
