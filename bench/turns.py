@@ -21,8 +21,8 @@ TURNS, ROUNDS = 100, 3
 
 async def lash(folder: Path) -> list[float]:
     """Our host: DuckDB, lease, one commit a turn."""
-    from lash_host import SessionPlugin, hookimpl, tool
-    from lash_host.testing import scripted_host, text, tool_call
+    from lash_host import SessionPlugin, tool
+    from lash_host.testing import host_plugin, scripted_host, text, tool_call
 
     class Adder(SessionPlugin[None]):
         @tool
@@ -30,16 +30,9 @@ async def lash(folder: Path) -> list[float]:
             """Add two integers."""
             return a + b
 
-    class AdderHost:
-        plugin_id = "adder"
-
-        @hookimpl
-        def lash_create_session_plugin(self, context):
-            return Adder(context)
-
     script = [reply for _ in range(TURNS) for reply in (tool_call("add", {"a": 1, "b": 2}), text("three"))]
     times = []
-    async with scripted_host(*script, plugins=[AdderHost()], store=folder / "s.duckdb") as host:
+    async with scripted_host(*script, plugins=[host_plugin(Adder)], store=folder / "s.duckdb") as host:
         async with host.session("s") as session:
             for number in range(TURNS):
                 started = time.perf_counter()

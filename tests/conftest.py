@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lash_host import LashHost, LashRuntime, hookimpl
+from lash_host import LashHost, LashRuntime
 from lash_host.domain.lease import LeaseAcquired, LeaseOwner
 from lash_host.domain.message import is_prompt_resume_safe
+from lash_host.testing import host_plugin
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -39,14 +40,7 @@ def plugin_of() -> Callable[..., object]:
     """Make a host plugin of a session plugin's class."""
 
     def make(session_plugin: type, plugin_id: str = "p") -> object:
-        class HostPlugin:
-            @hookimpl
-            def lash_create_session_plugin(self, context):
-                return session_plugin(context)
-
-        plugin = HostPlugin()
-        plugin.plugin_id = plugin_id
-        return plugin
+        return host_plugin(session_plugin, plugin_id=plugin_id)
 
     return make
 

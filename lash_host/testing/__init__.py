@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lash_host.testing.clock import ManualClock
-    from lash_host.testing.harness import scripted_host
+    from lash_host.testing.harness import host_plugin, scripted_host
     from lash_host.testing.openai_server import FakeOpenAIServer
     from lash_host.testing.scripted_provider import (
         SCRIPTED_USAGE,
@@ -24,6 +24,7 @@ __all__ = [
     "ManualClock",
     "ScriptUsedUp",
     "ScriptedProvider",
+    "host_plugin",
     "scripted_host",
     "text",
     "tool_call",
@@ -32,6 +33,7 @@ __all__ = [
 
 _MODULES = {
     "FakeOpenAIServer": "openai_server",
+    "host_plugin": "harness",
     "scripted_host": "harness",
     "ManualClock": "clock",
     "SCRIPTED_USAGE": "scripted_provider",

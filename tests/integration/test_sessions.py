@@ -29,7 +29,7 @@ from lash_host import (
     hookimpl,
     tool,
 )
-from lash_host.testing import ScriptedProvider, scripted_host, text, tool_call
+from lash_host.testing import ScriptedProvider, host_plugin, scripted_host, text, tool_call
 
 
 class Count(BaseModel):
@@ -49,18 +49,7 @@ class CounterPlugin(SessionPlugin[Count]):
         return "else"
 
 
-def host_plugin(session_plugin, name="counter"):
-    class HostPlugin:
-        plugin_id = name
-
-        @hookimpl
-        def lash_create_session_plugin(self, context):
-            return session_plugin(context)
-
-    return HostPlugin()
-
-
-COUNTER = [host_plugin(CounterPlugin)]
+COUNTER = [host_plugin(CounterPlugin, plugin_id="counter")]
 
 
 def message(message_id: str, content: str, role: Role = Role.USER) -> Message:

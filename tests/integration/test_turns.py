@@ -29,7 +29,7 @@ from lash_host import (
     hookimpl,
     tool,
 )
-from lash_host.testing import ManualClock, ScriptedProvider, scripted_host, text, tool_call, tool_calls
+from lash_host.testing import ManualClock, ScriptedProvider, host_plugin, scripted_host, text, tool_call, tool_calls
 
 
 class Count(BaseModel):
@@ -59,20 +59,7 @@ class CounterPlugin(SessionPlugin[Count]):
         return ToolOutput(outcome=ToolSuccess(), control=SwitchFrameControl(frame_id=frame_id, task=task))
 
 
-def host_plugin(session_plugin, name="counter"):
-    """Make a host plugin of a session plugin class."""
-
-    class HostPlugin:
-        plugin_id = name
-
-        @hookimpl
-        def lash_create_session_plugin(self, context):
-            return session_plugin(context)
-
-    return HostPlugin()
-
-
-COUNTER = [host_plugin(CounterPlugin)]
+COUNTER = [host_plugin(CounterPlugin, plugin_id="counter")]
 
 
 async def test_an_answer_is_committed_with_its_usage() -> None:
@@ -310,7 +297,7 @@ async def test_before_turn_hooks_can_put_messages_in_and_abort() -> None:
     async with scripted_host(text("ok"), plugins=[host_plugin(Guard)]) as host, host.session("s") as session:
         refused = await session.turn("bad words")
         assert (refused.stop_reason, refused.issues[-1].code) == ("plugin_abort", "forbidden")
-        assert refused.issues[-1].plugin_id == "counter"
+        assert refused.issues[-1].plugin_id == "test"
         assert refused.turn_index == 1
         assert (await session.turn("good words")).turn_index == 2
         assert [m.text for m in session.read_view().messages].count("mind the gap") == 2
