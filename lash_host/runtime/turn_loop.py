@@ -195,7 +195,8 @@ class _Loop:
             protocol_turn_options=turn.options,
         )
         try:
-            self.environment.catalog = self._catalog()
+            if iteration > 1:
+                self.environment.catalog = self._catalog()
         except (PluginHookError, ToolStateError) as exc:
             return StepFailed(issue=_plugin_issue(exc, code="plugin_tool_catalog"))
         try:
