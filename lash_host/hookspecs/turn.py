@@ -276,7 +276,8 @@ async def lash_checkpoint(context: CheckpointContext) -> Sequence[Directive]:
 async def lash_after_turn(context: AfterTurnContext) -> Sequence[Directive]:
     """Look at a turn after it ended, before it is committed.
 
-    Called once a turn, in plugin order, also for cancelled and failed turns.
+    Called once a turn, in plugin order, also for cancelled and failed turns; not for those that never began: refused
+    input, and turns that a before-turn hook aborted.
 
     Args:
         context: The session and what came of the turn.
