@@ -47,7 +47,7 @@ LashError                        every error a user of this package can meet
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 __all__ = [
     "CompactionError",
@@ -545,7 +545,6 @@ class ModelCallError(LashError):
     """
 
     code: str = "model_call_failed"
-    retry_after_cap_s: ClassVar[float] = 60.0
 
     def __init__(
         self,

@@ -14,7 +14,6 @@ class EffectKind(StrEnum):
     MODEL_CALL = "model_call"
     DIRECT_COMPLETION = "direct"
     TOOL_ATTEMPT = "tool_attempt"
-    SLEEP = "sleep"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

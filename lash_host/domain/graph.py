@@ -245,10 +245,6 @@ class SessionGraph:
             return self
         return self._derive(self._log, leaf=node_id, appended=())
 
-    def trimmed_to_path(self) -> SessionGraph:
-        """Give a graph of the active path alone."""
-        return SessionGraph(self.active_path, leaf_node_id=self.leaf_node_id, is_trimmed=True)
-
     def healed(self) -> SessionGraph:
         """Give a graph whose leaf exists: the last message node where the leaf does not, or none at all."""
         if self.leaf_node_id is None or self.leaf_node_id in self:

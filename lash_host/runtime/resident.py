@@ -11,7 +11,6 @@ from lash_host.domain.message import Message
 from lash_host.domain.plugin_state import PluginSnapshot
 from lash_host.domain.policy import PluginOptions
 from lash_host.domain.session import Residency, RuntimeSessionState, SessionReadView
-from lash_host.domain.tool import ToolManifest
 from lash_host.domain.usage import SessionUsageReport, TokenLedgerEntry
 from lash_host.plugin.session import PluginSession
 from lash_host.runtime.services import HostServices
@@ -102,10 +101,6 @@ class ResidentSession:
         access = self.state.current_frame.assignment.tool_access
         extensions = self.services.plugins.extensions()
         return self.catalogs.get(self.registry, self.plugins, tool_access=access, extensions=extensions)
-
-    def tool_manifests(self) -> tuple[ToolManifest, ...]:
-        """Give the manifests of the catalog."""
-        return self.catalog().manifests
 
     def usage_report(self) -> SessionUsageReport:
         """Report what the session spent, what is not committed yet included."""

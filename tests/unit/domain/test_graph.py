@@ -128,11 +128,11 @@ def test_appending_on_a_branch_shares_too(chain, node):
     assert ids(grown.active_path) == ["a", "x", "y"]
 
 
-def test_trimming_keeps_the_active_path_alone(chain, node):
-    trimmed = chain.branch_to("a").append([node("x", "a")]).trimmed_to_path()
-    assert ids(trimmed.nodes) == ["a", "x"] == ids(trimmed.active_path)
-    assert trimmed.is_trimmed
-    assert trimmed.append([node("y", "x")]).is_trimmed
+def test_what_grows_from_a_trimmed_graph_is_trimmed(chain, node):
+    trimmed = SessionGraph(chain.active_path, leaf_node_id=chain.leaf_node_id, is_trimmed=True)
+    assert ids(trimmed.nodes) == ids(chain.nodes)
+    assert trimmed.append([node("y", "c")]).is_trimmed
+    assert trimmed.branch_to("a").is_trimmed
     assert not chain.is_trimmed
 
 

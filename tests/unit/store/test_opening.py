@@ -27,7 +27,9 @@ def test_nothing_is_made_where_nothing_is_wanted(tmp_path: Path) -> None:
 
 def test_what_is_there_is_opened_without_creating(path: Path) -> None:
     open_store(path).close()
-    open_store(path, create=False).close()
+    store = open_store(path, create=False)
+    assert store.info().sessions == 0
+    store.close()
 
 
 def test_an_empty_database_becomes_a_store(path: Path) -> None:

@@ -85,7 +85,10 @@ def test_ownership_can_be_taken_again_after_its_release(path: Path) -> None:
     first = Ownership(path, now_us=0)
     first.release()
     first.release()
-    Ownership(path, now_us=0).release()
+    second = Ownership(path, now_us=0)
+    with pytest.raises(StoreLocked):
+        Ownership(path, now_us=0)
+    second.release()
 
 
 def test_a_place_without_room_for_a_lock_is_unwritable() -> None:
