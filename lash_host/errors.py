@@ -31,6 +31,11 @@ LashError                        every error a user of this package can meet
 │   ├── SessionLeaseExpired      the fence is no longer the live one
 │   ├── TurnCommitConflict       the same turn id with other content
 │   ├── SessionBindingMismatch   a commit for another session than the handle's
+│   ├── QueuedWorkClaimExpired   a claim of queued work that is not held any more
+│   ├── TurnInputClaimExpired    a claim of turn input that is not held any more
+│   ├── TurnInputSourceKeyConflict  a source key used again for other input
+│   ├── InvalidQueuedWork        an empty batch, or one that mixes classes of work
+│   ├── AttachmentNotFound       no reference of this session to such bytes
 │   ├── InvalidCommit            a commit that would break a graph invariant
 │   ├── RecordVersionError       a stored record of a version this program does not read
 │   └── QueryFailed              a read-only query the database refused
@@ -50,6 +55,7 @@ from __future__ import annotations
 from typing import Literal
 
 __all__ = [
+    "AttachmentNotFound",
     "CompactionError",
     "DuplicatePluginId",
     "ForeignStore",
@@ -58,6 +64,7 @@ __all__ = [
     "InvalidCommit",
     "InvalidOperationArguments",
     "InvalidPluginOptions",
+    "InvalidQueuedWork",
     "LashError",
     "MissingCredential",
     "MissingExtra",
@@ -70,6 +77,7 @@ __all__ = [
     "PluginSnapshotError",
     "QueryFailed",
     "QueryRefused",
+    "QueuedWorkClaimExpired",
     "RecordVersionError",
     "RuntimeFault",
     "SchemaTooNew",
@@ -88,6 +96,8 @@ __all__ = [
     "ToolStateError",
     "TurnAborted",
     "TurnCommitConflict",
+    "TurnInputClaimExpired",
+    "TurnInputSourceKeyConflict",
     "UnknownModel",
     "UnknownOperation",
     "UnknownPlugin",
@@ -437,6 +447,59 @@ class SessionBindingMismatch(StoreError):
     def __init__(self, *, bound_session_id: str, attempted_session_id: str) -> None:
         super().__init__(f"bound to session {bound_session_id!r}, attempted {attempted_session_id!r}")
         self.bound_session_id, self.attempted_session_id = bound_session_id, attempted_session_id
+
+
+class QueuedWorkClaimExpired(StoreError):
+    """A claim of queued work is not held any more: somebody claimed the work again, or it is gone."""
+
+    code = "queued_work_claim_expired"
+
+    def __init__(self, *, session_id: str, claim_id: str) -> None:
+        super().__init__(f"claim {claim_id!r} of queued work of session {session_id!r} is not held any more")
+        self.session_id, self.claim_id = session_id, claim_id
+
+
+class TurnInputClaimExpired(StoreError):
+    """A claim of turn input is not held any more: somebody claimed the input again, or it is gone."""
+
+    code = "turn_input_claim_expired"
+
+    def __init__(self, *, session_id: str, claim_id: str) -> None:
+        super().__init__(f"claim {claim_id!r} of turn input of session {session_id!r} is not held any more")
+        self.session_id, self.claim_id = session_id, claim_id
+
+
+class TurnInputSourceKeyConflict(StoreError):
+    """A source key was used before for other turn input."""
+
+    code = "turn_input_source_key_conflict"
+
+    def __init__(self, *, session_id: str, source_key: str, existing_input_id: str) -> None:
+        super().__init__(
+            f"source key {source_key!r} of session {session_id!r} was used before for other input "
+            f"({existing_input_id!r})"
+        )
+        self.session_id, self.source_key, self.existing_input_id = session_id, source_key, existing_input_id
+
+
+class InvalidQueuedWork(StoreError):
+    """A batch of queued work is empty, or mixes classes of work."""
+
+    code = "invalid_queued_work"
+
+    def __init__(self, *, session_id: str, problem: str) -> None:
+        super().__init__(f"queued work of session {session_id!r} refused: {problem}")
+        self.session_id, self.problem = session_id, problem
+
+
+class AttachmentNotFound(StoreError):
+    """The session holds no reference to this attachment, whether or not its bytes exist."""
+
+    code = "attachment_not_found"
+
+    def __init__(self, *, session_id: str, attachment_id: str) -> None:
+        super().__init__(f"session {session_id!r} has no attachment {attachment_id!r}")
+        self.session_id, self.attachment_id = session_id, attachment_id
 
 
 class InvalidCommit(StoreError):

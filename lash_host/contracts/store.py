@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from lash_host.contracts.attachments import AttachmentStore
+from lash_host.contracts.maintenance import StoreMaintenance
+from lash_host.contracts.queue import QueueStore, TurnInputStore
 from lash_host.domain.commit import CommitResult, RuntimeCommit
 from lash_host.domain.frame import AgentFrame
 from lash_host.domain.graph import SessionGraph, SessionNode
 from lash_host.domain.lease import LeaseAcquired, LeaseBusy, LeaseFence, LeaseOwner, SessionLease
 from lash_host.domain.policy import SessionPolicy
-from lash_host.domain.session import CheckpointManifest, SessionInfo
+from lash_host.domain.session import CheckpointManifest, SessionInfo, SessionMeta
 from lash_host.domain.usage import TokenLedgerEntry
 from lash_host.domain.value import Value
 
 __all__ = [
     "AnalyticsReader",
+    "AttachmentStore",
     "BlobStore",
     "CommitStore",
     "DeletionReport",
@@ -26,9 +30,13 @@ __all__ = [
     "LeaseStore",
     "PersistedSession",
     "QueryResult",
+    "QueueStore",
     "ReadScope",
+    "SessionDirectory",
     "SessionStore",
     "StoreInfo",
+    "StoreMaintenance",
+    "TurnInputStore",
     "UsageView",
 ]
 
@@ -75,6 +83,9 @@ class DeletionReport(Value):
     turns: int = 0
     model_calls: int = 0
     tool_calls: int = 0
+    queued_batches: int = 0
+    turn_inputs: int = 0
+    attachments: int = 0
 
 
 class StoreInfo(Value):
@@ -94,7 +105,7 @@ class StoreInfo(Value):
 
 
 class CommitStore(ABC):
-    """Sessions: load, commit, list, delete."""
+    """What is in a session: load, commit."""
 
     @abstractmethod
     def load_session(
@@ -123,16 +134,39 @@ class CommitStore(ABC):
     def commit(self, commit: RuntimeCommit) -> CommitResult:
         """Commit, durably: when it returns, the data has been synced to disk.
 
-        Order of the checks: a stamp seen before, the lease's fence, the head's revision, the graph's invariants. Any
-        failure leaves everything as it was, the lease included.
+        Order of the checks: a stamp seen before, the lease's fence, the head's revision, the claims it settles, the
+        graph's invariants. Any failure leaves everything as it was, the lease included.
 
         Raises:
             TurnCommitConflict: The turn was committed before with other content.
             SessionLeaseExpired: No fence, or not the live one.
             HeadRevisionConflict: Another writer was first.
+            QueuedWorkClaimExpired: Queued work that it settles was claimed by somebody else, or is gone.
+            TurnInputClaimExpired: So was turn input.
+            SessionBindingMismatch: A claim that it settles is of another session.
             InvalidCommit: A parent or the leaf does not exist, or a node id is taken.
             StoreUnwritable: The disk is full or read-only.
         """
+
+
+class SessionDirectory(ABC):
+    """Sessions as a whole: made, described, listed, deleted."""
+
+    @abstractmethod
+    def create_session(self, meta: SessionMeta) -> SessionMeta:
+        """Note a session before anything is committed to it. One that has metadata keeps them.
+
+        Returns:
+            The metadata the session has now: ``meta``, or what was there.
+        """
+
+    @abstractmethod
+    def save_session_meta(self, meta: SessionMeta) -> None:
+        """Write a session's metadata over what was there."""
+
+    @abstractmethod
+    def load_session_meta(self, session_id: str) -> SessionMeta | None:
+        """Read a session's metadata; None when there are none. Leases, queued work and commits alone make none."""
 
     @abstractmethod
     def session_info(self, session_id: str) -> SessionInfo | None:
@@ -144,9 +178,11 @@ class CommitStore(ABC):
 
     @abstractmethod
     def delete_session(self, session_id: str) -> DeletionReport:
-        """Delete everything kept for a session, its lease included. Deleting twice is no error.
+        """Delete everything kept for a session; deleting twice is no error.
 
-        Blobs are shared by content; those that nothing refers to any more are left to garbage collection.
+        Graph, turns, usage, stamps, metadata, queued work, turn input, receipts, references to attachments, the lease:
+        a session made anew under its id begins with fencing token 1. Blobs and attachments are shared by content; those
+        that nothing refers to any more are left to `StoreMaintenance`.
         """
 
 
@@ -155,7 +191,11 @@ class LeaseStore(ABC):
 
     @abstractmethod
     def claim_lease(self, session_id: str, owner: LeaseOwner, *, ttl_ms: int) -> LeaseAcquired | LeaseBusy:
-        """Claim a session. The same incarnation gets its own lease again, with a new expiry."""
+        """Claim a session. The same incarnation gets its own lease again, with a new expiry.
+
+        A new holder gets what the one before left stranded: turn input that was accepted and never settled is
+        next-turn input again, in its old order.
+        """
 
     @abstractmethod
     def reclaim_lease(
@@ -244,8 +284,22 @@ class AnalyticsReader(ABC):
         """
 
 
-class SessionStore(CommitStore, LeaseStore, BlobStore, AnalyticsReader):
-    """Everything the runtime needs of a store. Methods are synchronous and may be called from any thread."""
+class SessionStore(
+    CommitStore,
+    SessionDirectory,
+    LeaseStore,
+    TurnInputStore,
+    QueueStore,
+    BlobStore,
+    AttachmentStore,
+    StoreMaintenance,
+    AnalyticsReader,
+):
+    """Everything the runtime needs of a store, in one transactional domain.
+
+    Methods are synchronous and may be called from any thread. What a method writes is durable when it returns, but for
+    leases, which need only outlive their holder. The effect journal and the process registry will be further parts.
+    """
 
     @property
     @abstractmethod

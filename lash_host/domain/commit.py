@@ -11,7 +11,9 @@ from lash_host.domain.frame import AgentFrame
 from lash_host.domain.graph import GraphDelta, SessionNode, UnchangedGraph
 from lash_host.domain.lease import LeaseFence, LeaseRow, holds
 from lash_host.domain.policy import ProtocolTurnOptions, SessionPolicy
+from lash_host.domain.queue import QueuedWorkClaim
 from lash_host.domain.tool import ToolCallRecord
+from lash_host.domain.turn_input import TurnInputClaim
 from lash_host.domain.usage import TokenUsage
 from lash_host.domain.value import JsonValue, Value
 
@@ -161,6 +163,11 @@ class RuntimeCommit:
         stamp: Makes the commit repeatable.
         parent_session_id: Recorded when the session is created.
         title: Recorded when the session has none.
+        completed_queue_claims: Claims of queued work that the commit settles: their batches go.
+        completed_turn_input_claims: Claims of turn input that the commit settles: their inputs are completed.
+        interrupted_turn_id: The turn that was interrupted: input that waited for it and was not accepted becomes
+            next-turn input. Done after the completions.
+        attachment_ids: Attachments that the commit names; from now on they are kept with the session.
     """
 
     session_id: str
@@ -181,6 +188,10 @@ class RuntimeCommit:
     stamp: CommitStamp | None = None
     parent_session_id: str | None = None
     title: str | None = None
+    completed_queue_claims: tuple[QueuedWorkClaim, ...] = ()
+    completed_turn_input_claims: tuple[TurnInputClaim, ...] = ()
+    interrupted_turn_id: str | None = None
+    attachment_ids: tuple[str, ...] = ()
 
 
 class CommitResult(Value):
@@ -289,6 +300,12 @@ def turn_commit_hash(commit: RuntimeCommit) -> str:
         ],
         "tools": [_stable(call.model_dump(mode="json")) for call in commit.tool_calls],
         "blobs": [*sorted(commit.blobs)],
+        "settled": sorted(
+            settled.claim.claim_token
+            for settled in (*commit.completed_queue_claims, *commit.completed_turn_input_claims)
+        ),
+        "interrupted": commit.interrupted_turn_id,
+        "attachments": [*sorted(commit.attachment_ids)],
     }
     return content_ref(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 

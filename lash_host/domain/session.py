@@ -8,6 +8,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Literal
 
+from pydantic import Field
+
 from lash_host.domain.catalog import ToolState
 from lash_host.domain.frame import AgentFrame
 from lash_host.domain.graph import SessionGraph
@@ -22,6 +24,7 @@ __all__ = [
     "Residency",
     "RuntimeSessionState",
     "SessionInfo",
+    "SessionMeta",
     "SessionReadView",
     "SessionSnapshot",
 ]
@@ -68,6 +71,28 @@ class SessionInfo(Value):
     model: str | None = None
     provider_id: str | None = None
     turns: int = 0
+
+
+class SessionMeta(Value):
+    """What is said about a session before and besides its turns. It is there before anything was committed.
+
+    Attributes:
+        name: What people call it.
+        created_at_us: UTC microseconds.
+        model: The model it was made for, ``provider/model``.
+        cwd: The folder it was made in.
+        parent_session_id: The session it is a child of; None for a root.
+        caused_by: What in the parent led to it, in its author's words.
+    """
+
+    schema_version: Literal[1] = 1
+    session_id: str = Field(min_length=1)
+    name: str | None = None
+    created_at_us: int
+    model: str | None = None
+    cwd: str | None = None
+    parent_session_id: str | None = None
+    caused_by: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,9 @@ JsonObject = dict[str, JsonValue]
 
 
 class Value(BaseModel):
-    """A frozen value. Unknown fields are refused, so a typo is an error and not a silent loss."""
+    """A frozen value. Unknown fields are refused, so a typo is an error and not a silent loss.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    In JSON, bytes are base64.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")

@@ -15,6 +15,11 @@ class KeySequence:
         """Go on after ``last``, the greatest key in use."""
         self._last = last
 
+    @property
+    def last(self) -> int:
+        """The greatest key in use."""
+        return self._last
+
     def next(self, now_us: int) -> int:
         """Give a key for something made at ``now_us``."""
         return self.take(1, now_us=now_us).start

@@ -10,16 +10,23 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, Column, Double, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
 
 __all__ = [
+    "ROWS_SCHEMA",
     "SCHEMA",
+    "attachments",
     "blobs",
+    "commit_log",
+    "commits",
     "hook_calls",
     "meta",
     "metadata",
     "model_calls",
     "nodes",
     "plugins_seen",
+    "queued_work",
+    "receipts",
     "sessions",
     "tool_calls",
+    "turn_inputs",
     "turns",
 ]
 
@@ -27,7 +34,22 @@ SCHEMA = "lash_tables"
 """Where the tables are. Not ``lash``: DuckDB names a database after its file, and in ``lash.duckdb`` a name that begins
 with ``lash.`` would be ambiguous, inside views too."""
 
+ROWS_SCHEMA = "lash_rows"
+"""One view a table, of the same name and columns: every committed row, whether or not the log was folded yet."""
+
 metadata = MetaData(schema=SCHEMA)
+
+
+def _claim_columns() -> tuple[Column[int] | Column[str], ...]:
+    """Give the columns of `ClaimRow`."""
+    return (
+        Column("claim_fencing_token", BigInteger, nullable=False, comment="Grows with every claim."),
+        Column("claim_id", Text),
+        Column("claim_token", Text, comment="Null: nobody has claimed it."),
+        Column("claim_owner", Text, comment="JSON LeaseOwner."),
+        Column("claimed_at_ms", BigInteger, nullable=False),
+        Column("claim_expires_at_ms", BigInteger, nullable=False),
+    )
 
 
 def _token_columns() -> tuple[Column[int], ...]:
@@ -77,7 +99,26 @@ sessions = Table(
     Column("lease_owner", Text, comment="JSON LeaseOwner."),
     Column("lease_claimed_at_ms", BigInteger, nullable=False),
     Column("lease_expires_at_ms", BigInteger, nullable=False),
+    Column("meta", Text, comment="JSON SessionMeta; null when there are none."),
+    Column("last_key", BigInteger, nullable=False, comment="The greatest key given to a row of this session."),
+    Column("replaced_before_key", BigInteger, nullable=False, comment="Nodes with a smaller key count as tombstoned."),
+    Column("chain_hash", Text, comment="`commits.chain_hash` of the latest commit."),
     comment="One row a session. It holds the lease too, so that a commit that releases it updates one row.",
+)
+
+commits = Table(
+    "commits",
+    metadata,
+    Column("session_key", BigInteger, nullable=False),
+    Column("head_revision", BigInteger, nullable=False),
+    Column("first_key", BigInteger, nullable=False, comment="Keys of the commit's rows lie from here"),
+    Column("last_key", BigInteger, nullable=False, comment="to here, both included."),
+    Column("turn_id", Text, comment="Key of the commit's row in `turns`, where it has one."),
+    Column("committed_at_us", BigInteger, nullable=False),
+    Column("content_hash", Text, nullable=False, comment="SHA-256 over the rows of the commit; see `chain`."),
+    Column("chain_hash", Text, nullable=False, comment="SHA-256 over the chain hash before it and `content_hash`."),
+    Column("is_pruned", Boolean, nullable=False, comment="Some of its rows were removed since."),
+    comment="One row a commit of a session's head. The chain shows that no commit was changed or left out.",
 )
 
 nodes = Table(
@@ -195,4 +236,77 @@ blobs = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("created_at_us", BigInteger, nullable=False),
     comment="Content-addressed bytes, shared by all sessions.",
+)
+
+turn_inputs = Table(
+    "turn_inputs",
+    metadata,
+    Column("session_key", BigInteger, nullable=False),
+    Column("input_id", Text, nullable=False),
+    Column("enqueue_seq", BigInteger, nullable=False),
+    Column("source_key", Text),
+    Column("ingress", Text, nullable=False, comment="JSON TurnInputIngress: where it goes now."),
+    Column("submitted_ingress", Text, nullable=False, comment="JSON TurnInputIngress: where it was to go."),
+    Column("state", Text, nullable=False),
+    Column("enqueued_at_ms", BigInteger, nullable=False),
+    Column("settled_at_us", BigInteger, comment="When it was cancelled or completed."),
+    Column("input", Text, nullable=False, comment="JSON TurnInput."),
+    *_claim_columns(),
+    PrimaryKeyConstraint("session_key", "input_id"),
+    comment="Pending turn input. Settled rows keep their source key occupied until they are vacuumed.",
+)
+
+queued_work = Table(
+    "queued_work",
+    metadata,
+    Column("session_key", BigInteger, nullable=False),
+    Column("batch_id", Text, nullable=False),
+    Column("enqueue_seq", BigInteger, nullable=False),
+    Column("source_key", Text),
+    Column("work_class", Text, nullable=False),
+    Column("delivery_policy", Text, nullable=False),
+    Column("slot_policy", Text, nullable=False),
+    Column("merge_key", Text, nullable=False, comment="JSON MergeKey."),
+    Column("available_at_ms", BigInteger, nullable=False),
+    Column("enqueued_at_ms", BigInteger, nullable=False),
+    Column("items", Text, nullable=False, comment="JSON array of QueuedWorkItem."),
+    *_claim_columns(),
+    PrimaryKeyConstraint("session_key", "batch_id"),
+    comment="Queued work that was neither completed nor cancelled.",
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("session_key", BigInteger, nullable=False),
+    Column("source_key", Text, nullable=False),
+    Column("batch", Text, nullable=False, comment="JSON QueuedWorkBatch, with when it was completed."),
+    Column("completed_at_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("session_key", "source_key"),
+    comment="Session commands that were carried out: what a repeated submission is answered with.",
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("session_key", BigInteger, nullable=False),
+    Column("attachment_id", Text, nullable=False, comment="SHA-256 of the bytes, hex."),
+    Column("media_type", Text, nullable=False),
+    Column("label", Text),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("intent_at_us", BigInteger, nullable=False),
+    Column("committed_at_us", BigInteger, comment="Null until a commit names it."),
+    PrimaryKeyConstraint("session_key", "attachment_id"),
+    comment="Which sessions refer to which attachments.",
+)
+
+commit_log = Table(
+    "commit_log",
+    metadata,
+    Column("entry_key", BigInteger, nullable=False, comment="Order of commitment."),
+    Column("session_key", BigInteger, nullable=False),
+    Column("state", Text, comment="JSON: rows of state tables as they are now, and keys of removed ones."),
+    Column("facts", Text, comment="JSON: rows added to turns, calls and commits."),
+    Column("nodes", Text, comment="JSON: rows added to nodes."),
+    comment="Where one process owns the database: what was committed and not folded into the other tables yet.",
 )

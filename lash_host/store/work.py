@@ -1,0 +1,232 @@
+"""One operation on a store: the small state it decides on, and the changes that it makes.
+
+Operations are written once, against `Work`. How the state is found and how changes become durable is the engine's
+business: where one process owns the database, state is remembered and changes go into a log; elsewhere state is read
+from locked rows and changes go to the tables.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Table
+
+from lash_host.domain.commit import StoredStamp
+from lash_host.domain.graph import GraphDelta
+from lash_host.domain.lease import LeaseOwner
+from lash_host.store.database import Transaction
+from lash_host.store.head import Head
+from lash_host.store.schema import attachments, plugins_seen, queued_work, receipts, turn_inputs
+
+__all__ = [
+    "ATTACHMENTS",
+    "PLUGINS_SEEN",
+    "QUEUED_WORK",
+    "RECEIPTS",
+    "STATE_TABLES",
+    "TURN_INPUTS",
+    "Engine",
+    "Row",
+    "StateTable",
+    "StoredTurn",
+    "Work",
+]
+
+T = TypeVar("T")
+
+Row = dict[str, Any]
+"""A row of a state table, by column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateTable:
+    """A table whose rows change: few a session, decided on, written whole.
+
+    Attributes:
+        table: The table; its first column is `session_key`.
+        key: The columns that tell a session's rows apart.
+        order: The column that orders them.
+        fixed: Columns that never change once a row is written, so that a change need not repeat them.
+        settled: A column and the values of it that mark rows nobody decides on any more. They are found one by one and
+            not loaded with their session.
+    """
+
+    table: Table
+    key: tuple[str, ...]
+    order: str
+    fixed: frozenset[str] = frozenset()
+    settled: tuple[str, frozenset[str]] | None = None
+
+    def key_of(self, row: Row) -> tuple[Any, ...]:
+        """Give a row's key within its session."""
+        return tuple(row[name] for name in self.key)
+
+    def is_settled(self, row: Row) -> bool:
+        """Whether nobody decides on the row any more."""
+        return self.settled is not None and row[self.settled[0]] in self.settled[1]
+
+
+TURN_INPUTS = StateTable(
+    table=turn_inputs,
+    key=("input_id",),
+    order="enqueue_seq",
+    fixed=frozenset({"enqueue_seq", "source_key", "submitted_ingress", "enqueued_at_ms", "input"}),
+    settled=("state", frozenset({"cancelled", "completed"})),
+)
+QUEUED_WORK = StateTable(
+    table=queued_work,
+    key=("batch_id",),
+    order="enqueue_seq",
+    fixed=frozenset(
+        {
+            "enqueue_seq",
+            "source_key",
+            "work_class",
+            "delivery_policy",
+            "slot_policy",
+            "merge_key",
+            "available_at_ms",
+            "enqueued_at_ms",
+            "items",
+        }
+    ),
+)
+RECEIPTS = StateTable(
+    table=receipts,
+    key=("source_key",),
+    order="completed_at_us",
+    fixed=frozenset({"batch", "completed_at_us"}),
+)
+ATTACHMENTS = StateTable(table=attachments, key=("attachment_id",), order="intent_at_us")
+PLUGINS_SEEN = StateTable(table=plugins_seen, key=("plugin_id", "version"), order="first_seen_at_us")
+STATE_TABLES = (TURN_INPUTS, QUEUED_WORK, RECEIPTS, ATTACHMENTS, PLUGINS_SEEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTurn:
+    """A turn that was committed before, with its stamp where it has one."""
+
+    turn_id: str
+    stamp: StoredStamp | None
+
+
+class Work(ABC):
+    """What one operation reads and changes. All of its changes land, durably, or none does.
+
+    Reading a session's head keeps every other writer away from the whole session until the operation ends.
+    """
+
+    @property
+    @abstractmethod
+    def now_us(self) -> int:
+        """The time, the same during the whole operation: UTC microseconds by the store's clock."""
+
+    @property
+    def now_ms(self) -> int:
+        """`now_us` in milliseconds."""
+        return self.now_us // 1000
+
+    @abstractmethod
+    def new_token(self) -> str:
+        """Make a token that nobody can guess."""
+
+    @abstractmethod
+    def owner_is_dead(self, owner: LeaseOwner) -> bool:
+        """Whether an owner is provably dead."""
+
+    @abstractmethod
+    def head(self, session_id: str) -> Head | None:
+        """Give a session's head; None when it has no row."""
+
+    @abstractmethod
+    def ensure_head(self, session_id: str) -> Head:
+        """Give a session's head. A session without a row gets one with this operation."""
+
+    @abstractmethod
+    def put_head(self, head: Head) -> None:
+        """Write a head."""
+
+    @abstractmethod
+    def hold(self, head: Head) -> None:
+        """Write a head of which the lease alone has changed."""
+
+    @abstractmethod
+    def live(self, state: StateTable, head: Head) -> list[Row]:
+        """Give a session's rows that are not settled, in order. To change one, `put` another."""
+
+    @abstractmethod
+    def find(self, state: StateTable, head: Head, column: str, value: str) -> Row | None:
+        """Give a session's row by a column whose values are unique in the session; settled ones too."""
+
+    @abstractmethod
+    def following(self, state: StateTable, head: Head, *, order_from: int) -> list[Row]:
+        """Give a session's rows from a place in their order on; settled ones too."""
+
+    @abstractmethod
+    def put(self, state: StateTable, row: Row) -> None:
+        """Write a row, new or changed."""
+
+    @abstractmethod
+    def remove(self, state: StateTable, row: Row) -> None:
+        """Remove a row."""
+
+    @abstractmethod
+    def append(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows to a table whose rows never change: nodes, turns, commits, calls. In the table's order of columns."""
+
+    @abstractmethod
+    def stored_turn(self, head: Head, turn_id: str) -> StoredTurn | None:
+        """Give a session's turn, if it was committed."""
+
+    @abstractmethod
+    def known_nodes(self, head: Head, delta: GraphDelta) -> AbstractSet[str]:
+        """Give the ids of live nodes: at least those that ``delta`` mentions and that exist."""
+
+    @abstractmethod
+    def missing_blobs(self, refs: AbstractSet[str]) -> AbstractSet[str]:
+        """Give those of some blobs that are not stored."""
+
+    @abstractmethod
+    def add_blobs(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Store blobs; those that are stored stay as they are."""
+
+    @abstractmethod
+    def announce_work(self) -> None:
+        """Wake those who wait for work, once the operation has landed."""
+
+
+class Engine(ABC):
+    """How a store reads and writes."""
+
+    @abstractmethod
+    def run(self, operation: Callable[[Work], T]) -> T:
+        """Run an operation; when this returns, what it changed is durable.
+
+        An operation that raises changes nothing. It may be run again after a conflict, and it runs on whatever thread
+        is writing: it does nothing but decide.
+        """
+
+    @abstractmethod
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Read on one snapshot: through ``lash_rows`` all that was committed; through the tables what is folded."""
+
+    @abstractmethod
+    def fold(self, session_id: str | None = None) -> None:
+        """See to it that the tables hold all that was committed before the call, of one session or of all."""
+
+    @abstractmethod
+    def exclusive(self) -> AbstractContextManager[Transaction]:
+        """Change the tables directly, all of them folded, while no operation runs. For upkeep."""
+
+    @abstractmethod
+    def wait_for_work(self, *, timeout_ms: int) -> bool:
+        """Wait for `Work.announce_work`, here or in another process; False when the time is up."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Fold what is left and let go of the database."""
