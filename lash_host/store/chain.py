@@ -1,0 +1,87 @@
+"""The chain of a session's commits: a hash over each commit's rows, and a hash over all that came before it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Double
+
+from lash_host.store.schema import hook_calls, model_calls, nodes, tool_calls, turns
+
+__all__ = ["CONTENT_TABLES", "chain_hash", "commit_content", "encode_content"]
+
+Row = tuple[Any, ...]
+
+CONTENT_TABLES = (nodes, turns, model_calls, tool_calls, hook_calls)
+"""The tables whose rows a commit's content is, in the order in which they are hashed."""
+
+_ORDER = {
+    table.name: table.columns.keys().index(column)
+    for table, column in ((nodes, "node_key"), (model_calls, "call_key"), (tool_calls, "call_key"))
+}
+_DOUBLES = {
+    table.name: tuple(n for n, column in enumerate(table.columns) if isinstance(column.type, Double))
+    for table in CONTENT_TABLES
+}
+_TOMBSTONED = nodes.columns.keys().index("tombstoned")
+_HOOK_TURN = hook_calls.columns.keys().index("turn_id")
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def encode_content(rows_by_table: Mapping[str, Sequence[Row]]) -> str:
+    """Write a commit's rows as the one text that stands for them, wherever they were read.
+
+    A JSON array of the `CONTENT_TABLES`, each an array of its rows in the order of their keys, each row an array of
+    its values in the table's order of columns. A node's `tombstoned` is left out: it changes later. So are hook calls
+    without a turn: nothing in their rows tells which commit they came with.
+
+    Args:
+        rows_by_table: Rows by the table's name; a table may be missing.
+    """
+    return _encode([_canonical(table.name, rows_by_table.get(table.name, ())) for table in CONTENT_TABLES])
+
+
+def commit_content(rows_by_table: Mapping[str, Sequence[Row]]) -> str:
+    """Hash a commit's rows: SHA-256, hex, over `encode_content`."""
+    return _sha256(encode_content(rows_by_table))
+
+
+def chain_hash(previous: str | None, *, session_id: str, head_revision: int, content_hash: str) -> str:
+    """Hash a commit with everything before it: SHA-256, hex, over a JSON array of the four.
+
+    Args:
+        previous: The chain hash of the session's commit before it; None where none is recorded.
+        session_id: The session.
+        head_revision: The revision that the commit made.
+        content_hash: What `commit_content` gave.
+    """
+    return _sha256(_encode([previous, session_id, head_revision, content_hash]))
+
+
+def _canonical(table: str, rows: Sequence[Row]) -> Sequence[Row]:
+    if not rows:
+        return ()
+    if table == nodes.name:
+        rows = [row[:_TOMBSTONED] for row in rows]
+    elif table == hook_calls.name:
+        rows = [row for row in rows if row[_HOOK_TURN] is not None]
+    if doubles := _DOUBLES[table]:
+        rows = [_with_floats(row, doubles) for row in rows]
+    order = _ORDER.get(table)
+    if len(rows) > 1:
+        return sorted(rows, key=_encode if order is None else lambda row: int(row[order]))
+    return rows
+
+
+def _with_floats(row: Row, doubles: tuple[int, ...]) -> Row:
+    """Make the numbers of double columns floats: a column gives back 3.0 for the 3 that was put in."""
+    if all(type(row[n]) is not int for n in doubles):
+        return row
+    return tuple(float(value) if n in doubles and value is not None else value for n, value in enumerate(row))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
