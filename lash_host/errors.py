@@ -34,6 +34,7 @@ LashError                        every error a user of this package can meet
 │   ├── QueuedWorkClaimExpired   a claim of queued work that is not held any more
 │   ├── TurnInputClaimExpired    a claim of turn input that is not held any more
 │   ├── TurnInputSourceKeyConflict  a source key used again for other input
+│   ├── TurnInputIdConflict      an input id used again for other input
 │   ├── InvalidQueuedWork        an empty batch, or one that mixes classes of work
 │   ├── AttachmentNotFound       no reference of this session to such bytes
 │   ├── InvalidCommit            a commit that would break a graph invariant
@@ -97,6 +98,7 @@ __all__ = [
     "TurnAborted",
     "TurnCommitConflict",
     "TurnInputClaimExpired",
+    "TurnInputIdConflict",
     "TurnInputSourceKeyConflict",
     "UnknownModel",
     "UnknownOperation",
@@ -480,6 +482,16 @@ class TurnInputSourceKeyConflict(StoreError):
             f"({existing_input_id!r})"
         )
         self.session_id, self.source_key, self.existing_input_id = session_id, source_key, existing_input_id
+
+
+class TurnInputIdConflict(StoreError):
+    """The id asked for is that of other turn input of the session."""
+
+    code = "turn_input_id_conflict"
+
+    def __init__(self, *, session_id: str, input_id: str) -> None:
+        super().__init__(f"session {session_id!r} has other input under the id {input_id!r}")
+        self.session_id, self.input_id = session_id, input_id
 
 
 class InvalidQueuedWork(StoreError):

@@ -31,6 +31,7 @@ class TurnInputStore(ABC):
 
         Raises:
             TurnInputSourceKeyConflict: The source key was used for other content.
+            TurnInputIdConflict: The id is given, and that of an input with another source key or other content.
         """
 
     @abstractmethod

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lash_host.domain.lease import LeaseOwner
 from lash_host.domain.value import Value
 
-__all__ = ["Claim", "ClaimRow", "OwnerIsDead"]
+__all__ = ["Claim", "ClaimRow", "OwnerIsDead", "grant_claim", "holds_exactly"]
 
 OwnerIsDead = Callable[[LeaseOwner], bool]
 """Whether an owner is provably dead; see `lash_host.contracts.store.HolderIsDead`."""
@@ -69,6 +69,49 @@ class ClaimRow:
             expires_at_ms=claim.expires_at_ms,
         )
 
+    def renewed(self, claim: Claim) -> ClaimRow:
+        """Give the columns of an item whose claim was extended."""
+        return replace(self, expires_at_ms=claim.expires_at_ms)
+
     def freed(self) -> ClaimRow:
         """Give the columns without a holder."""
         return ClaimRow(fencing_token=self.fencing_token)
+
+
+def grant_claim(
+    first: ClaimRow, *, session_id: str, name: str, claim_token: str, owner: LeaseOwner, now_ms: int, ttl_ms: int
+) -> Claim:
+    """Make the claim of some items.
+
+    Args:
+        first: The claim columns of the first item, as they are. Their fencing token, which only grows, makes the
+            claim's own greater than that of every earlier claim of that item.
+        session_id: Whose items they are.
+        name: Names the first item; with the fencing token it names the claim.
+        claim_token: Proves the claim.
+        owner: Who claims.
+        now_ms: The time.
+        ttl_ms: How long it lasts unless it is renewed.
+    """
+    fencing_token = first.fencing_token + 1
+    return Claim(
+        session_id=session_id,
+        claim_id=f"{name}:{fencing_token}",
+        claim_token=claim_token,
+        fencing_token=fencing_token,
+        owner=owner,
+        claimed_at_ms=now_ms,
+        expires_at_ms=now_ms + ttl_ms,
+    )
+
+
+def holds_exactly(claim: Claim, item_ids: Sequence[str], *, rows: Mapping[str, ClaimRow]) -> bool:
+    """Whether a claim still holds the items it took, all of them and no others.
+
+    Args:
+        claim: The claim.
+        item_ids: What its holder says it took.
+        rows: The claim columns of the session's items by their ids: at least of all that the claim holds.
+    """
+    held = {item_id for item_id, row in rows.items() if row.is_held_by(claim)}
+    return len(held) == len(item_ids) and held == set(item_ids)

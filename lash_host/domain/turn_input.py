@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lash_host.domain.claim import Claim
 from lash_host.domain.turn import TurnInput
@@ -130,6 +130,12 @@ class InputTarget(Value):
 
     input_id: str | None = None
     source_key: str | None = None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> InputTarget:
+        if (self.input_id is None) == (self.source_key is None):
+            raise ValueError("a target is named either by input_id or by source_key")
+        return self
 
 
 class Cancelled(Value):

@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from lash_host.domain.frame import AgentFrame
 from lash_host.domain.policy import SessionPolicy
-from lash_host.domain.session import CheckpointManifest
+from lash_host.domain.session import CheckpointManifest, SessionMeta
 from lash_host.domain.value import JsonValue, Value
 from lash_host.errors import RecordVersionError, StoreError
 
 __all__ = [
     "dump_frames",
     "dump_json",
+    "dump_value",
     "load_checkpoint",
     "load_frames",
     "load_policy",
+    "load_session_meta",
+    "load_value",
 ]
 
 _RECORD_VERSION = 1
 
+T = TypeVar("T")
 V = TypeVar("V", bound=Value)
 
 
@@ -39,6 +44,27 @@ def dump_json(value: JsonValue) -> str:
 def dump_frames(frames: tuple[AgentFrame, ...]) -> str:
     """Write frames as a JSON array."""
     return f"[{','.join(frame.model_dump_json() for frame in frames)}]"
+
+
+def dump_value(value: Value) -> str:
+    """Write a value as JSON; what UTF-8 cannot hold is escaped."""
+    try:
+        return value.model_dump_json()
+    except PydanticSerializationError:
+        return dump_json(value.model_dump(mode="json"))
+
+
+def load_value(kind: str, adapter: TypeAdapter[T], text: str) -> T:
+    """Read a value that has no version of its own.
+
+    Raises:
+        StoreError: The text is not what was written.
+    """
+    record = _parse(kind, text)
+    try:
+        return adapter.validate_python(record)
+    except ValidationError as exc:
+        raise StoreError(f"stored {kind} cannot be read: {exc}") from exc
 
 
 def load_frames(text: str) -> tuple[AgentFrame, ...]:
@@ -71,6 +97,16 @@ def load_policy(text: str) -> SessionPolicy:
         StoreError: The text is not what was written.
     """
     return _validated("policy", SessionPolicy, _parse("policy", text))
+
+
+def load_session_meta(text: str) -> SessionMeta:
+    """Read a session's metadata.
+
+    Raises:
+        RecordVersionError: They are of a version this program does not read.
+        StoreError: The text is not what was written.
+    """
+    return _versioned("session metadata", SessionMeta, _parse("session metadata", text))
 
 
 def _versioned(kind: str, model: type[V], record: JsonValue) -> V:
