@@ -40,4 +40,8 @@ def _meta_of(head: Head) -> SessionMeta | None:
 
 
 def _write(work: Work, head: Head, meta: SessionMeta) -> None:
-    work.put_head(head.changed({"meta": dump_value(meta)}))
+    """Write metadata. The parent they name is the session's where no commit has said otherwise."""
+    values = {"meta": dump_value(meta)}
+    if not head.is_session and meta.parent_session_id is not None:
+        values["parent_session_id"] = meta.parent_session_id
+    work.put_head(head.changed(values))
