@@ -16,7 +16,6 @@ from lash_host.errors import MissingExtra, QueryFailed, StoreError, UsageFault
 from lash_host.store.database import Database, Transaction
 from lash_host.store.dialects import Driver, Rows
 from lash_host.store.schema import meta
-from lash_host.store.sharing import SharedStore
 
 __all__ = ["DriverQueryResult", "install_views", "run_query"]
 
@@ -27,7 +26,7 @@ _INSTALLED = select(meta.c.value).where(_IS_VIEWS)
 _SET_INSTALLED = update(meta).where(_IS_VIEWS).values(value=bindparam("views"))
 
 
-def install_views(store: SharedStore, views: Sequence[UsageView]) -> None:
+def install_views(database: Database, views: Sequence[UsageView]) -> None:
     """Install the views; see `AnalyticsReader.install_views`.
 
     What is installed is remembered by name and content: nothing is done when it is these views already. Otherwise
@@ -37,17 +36,17 @@ def install_views(store: SharedStore, views: Sequence[UsageView]) -> None:
         StoreError: The database refuses a view; names it. None is changed.
     """
     wanted = {view.name: content_ref(f"{view.sql}\n{view.description}".encode()) for view in views}
-    with store.database.read() as transaction:
+    with database.read() as transaction:
         if _installed(transaction) == wanted:
             return
-    with store.database.write() as transaction:
+    with database.write() as transaction:
         transaction.script("CREATE SCHEMA IF NOT EXISTS usage")
         for name in reversed(_installed(transaction)):
             transaction.script(f"DROP VIEW IF EXISTS usage.{_quoted(name)}")
         for view in views:
-            _create(store.database, transaction, view)
+            _create(database, transaction, view)
         transaction.rows(_SET_INSTALLED, {"views": json.dumps(wanted)})
-    store.database.checkpoint()
+    database.checkpoint()
 
 
 def _installed(transaction: Transaction) -> dict[str, str]:
@@ -70,12 +69,11 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def run_query(store: SharedStore, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> QueryResult:
+def run_query(database: Database, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> QueryResult:
     """Run one read-only statement; see `AnalyticsReader.query`.
 
     It has a connection and a read-only transaction of its own: it waits for no writer and no writer for it.
     """
-    database = store.database
     database.dialect.vet_query(sql)
     driver = database.open_reader()
     try:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from lash_host.errors import StoreError, StoreUnwritable
 
-__all__ = ["AttachmentBytes", "FileBytes", "MemoryBytes", "StoredBytes", "bytes_beside"]
+__all__ = ["AttachmentBytes", "FileBytes", "MemoryBytes", "StoredBytes", "attachments_folder", "bytes_beside"]
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 _UNFINISHED = "unfinished"
@@ -100,6 +100,11 @@ class MemoryBytes:
             found = list(self._bodies.items())
         for attachment_id, (body, modified_at_us) in found:
             yield StoredBytes(attachment_id=attachment_id, size_bytes=len(body), modified_at_us=modified_at_us)
+
+
+def attachments_folder(database: Path) -> Path:
+    """Give the folder that lies beside a database file."""
+    return database.with_name(f"{database.name}.attachments")
 
 
 class FileBytes:

@@ -1,11 +1,9 @@
-"""The commit: one transaction, as few statements as it can be, all or nothing."""
+"""The commit: decided on the session's head, all of its rows or none."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
-
-from sqlalchemy import bindparam, select, true, update
 
 from lash_host.domain.commit import (
     CommitAccepted,
@@ -20,160 +18,25 @@ from lash_host.domain.commit import (
 )
 from lash_host.domain.graph import ReplaceGraph, check_delta
 from lash_host.domain.lease import holds
-from lash_host.errors import (
-    HeadRevisionConflict,
-    InvalidCommit,
-    SessionLeaseExpired,
-    TurnCommitConflict,
-)
-from lash_host.store.database import Transaction
-from lash_host.store.dialects import TransactionConflict
-from lash_host.store.heads import Head
-from lash_host.store.lookups import look_up
+from lash_host.errors import HeadRevisionConflict, InvalidCommit, SessionLeaseExpired, TurnCommitConflict
+from lash_host.store.chain import chain_hash, commit_content
+from lash_host.store.head import Head
+from lash_host.store.keys import KeySequence
 from lash_host.store.plugins import note_plugins
-from lash_host.store.rows import CheckpointParts, CommitRows, build_rows, checkpoint_parts
-from lash_host.store.schema import blobs, hook_calls, model_calls, nodes, sessions, tool_calls, turns
-from lash_host.store.sharing import SharedStore
+from lash_host.store.rows import CheckpointParts, CommitRows, build_rows
+from lash_host.store.schema import commits, hook_calls, model_calls, nodes, tool_calls, turns
+from lash_host.store.settling import settle_claims
+from lash_host.store.work import Work
 
-__all__ = ["commit_runtime_state"]
-
-_TOMBSTONE = (
-    update(nodes)
-    .where(nodes.c.session_key == bindparam("its_session_key"), nodes.c.tombstoned.is_(False))
-    .values(tombstoned=true())
-)
-_ROOT_OF = select(sessions.c.root_session_id).where(sessions.c.session_id == bindparam("session_id"))
-_BLOB = select(blobs.c.ref).where(blobs.c.ref == bindparam("ref"))
+__all__ = ["check_shape", "commit_runtime_state"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Attempt:
-    """One commit in its transaction."""
+def check_shape(commit: RuntimeCommit) -> None:
+    """Refuse a commit whose parts contradict each other.
 
-    store: SharedStore
-    transaction: Transaction
-    commit: RuntimeCommit
-    checkpoint: CheckpointParts
-    now_us: int
-
-
-def commit_runtime_state(store: SharedStore, commit: RuntimeCommit, *, now_us: int) -> CommitResult:
-    """Commit; see `CommitStore.commit`."""
-    _check_shape(commit)
-    checkpoint = checkpoint_parts(commit)
-    try:
-        with store.database.write() as transaction:
-            return _decide(
-                _Attempt(store=store, transaction=transaction, commit=commit, checkpoint=checkpoint, now_us=now_us)
-            )
-    except TransactionConflict as exc:
-        if commit.expected_head_revision is None:
-            raise
-        raise HeadRevisionConflict(
-            session_id=commit.session_id,
-            expected=commit.expected_head_revision,
-            actual=_stored_revision(store, commit.session_id),
-        ) from exc
-
-
-def _decide(attempt: _Attempt) -> CommitResult:
-    commit, session_id = attempt.commit, attempt.commit.session_id
-    head = attempt.store.heads.get(attempt.transaction, session_id)
-    if head is None:
-        head = Head.fresh(session_id, session_key=0, now_us=attempt.now_us)
-    ids = attempt.store.ids.get(attempt.transaction, head)
-    found = look_up(attempt.transaction, head, commit, ids)
-    if found.turn_id is not None and (commit.stamp is None or found.stamp is None):
-        raise TurnCommitConflict(session_id=session_id, turn_id=found.turn_id)
-    decision = decide_commit(head.commit_head, found.stamp, commit, now_ms=attempt.now_us // 1000)
-    match decision:
-        case CommitReplayed(result):
-            if commit.release_lease:
-                _release(attempt, head)
-            return result
-        case StampConflict(turn_id):
-            raise TurnCommitConflict(session_id=session_id, turn_id=turn_id)
-        case LeaseExpired():
-            raise SessionLeaseExpired(session_id)
-        case HeadConflict(expected, actual):
-            raise HeadRevisionConflict(session_id=session_id, expected=expected, actual=actual)
-        case CommitAccepted(head_revision):
-            problem = check_delta(commit.graph, known=found.node_ids.__contains__)
-            if problem is not None:
-                raise InvalidCommit(session_id=session_id, problem=problem)
-            attempt.store.ids.settle(attempt.transaction, ids, commit)
-            return _land(attempt, head, head_revision)
-
-
-def _land(attempt: _Attempt, head: Head, head_revision: int) -> CommitResult:
-    store, transaction, commit = attempt.store, attempt.transaction, attempt.commit
-    _check_blobs(attempt, head)
-    result = attempt.checkpoint.result(head_revision)
-    first_key = store.keys.next(attempt.now_us)
-    rows = build_rows(
-        commit,
-        session_key=head.session_key,
-        keys=store.keys,
-        checkpoint=attempt.checkpoint,
-        result=result,
-        now_us=attempt.now_us,
-    )
-    if isinstance(commit.graph, ReplaceGraph) and head.row["live_nodes"]:
-        transaction.rows(_TOMBSTONE, {"its_session_key": head.session_key})
-    _insert(transaction, rows, stored_refs=head.blob_refs)
-    new = head.changed(_head_values(attempt, head, rows, first_key) | {"head_revision": head_revision})
-    new = note_plugins(transaction, new, commit.plugins, was_at_us=head.row["updated_at_us"], now_us=attempt.now_us)
-    store.heads.write(transaction, head, new)
-    return result
-
-
-def _insert(transaction: Transaction, rows: CommitRows, *, stored_refs: frozenset[str]) -> None:
-    transaction.insert(nodes, rows.nodes)
-    transaction.insert(turns, rows.turns)
-    transaction.insert(model_calls, rows.model_calls)
-    transaction.insert(tool_calls, rows.tool_calls)
-    transaction.insert(hook_calls, rows.hook_calls)
-    transaction.insert(blobs, [row for row in rows.blobs if row[0] not in stored_refs], ignore_existing=True)
-
-
-def _head_values(attempt: _Attempt, head: Head, rows: CommitRows, first_key: int) -> dict[str, Any]:
-    commit, row, now_us = attempt.commit, head.row, attempt.now_us
-    kept = 0 if isinstance(commit.graph, ReplaceGraph) else row["live_nodes"]
-    values = {
-        **rows.session,
-        "updated_at_us": now_us,
-        "leaf_node_id": commit.graph.leaf_node_id,
-        "live_nodes": kept + len(rows.nodes),
-        "title": row["title"] if row["title"] is not None else commit.title,
-    }
-    if commit.turn is not None:
-        values |= {"turns": row["turns"] + 1, "last_turn_at_us": now_us}
-    if commit.current_agent_frame_id != row["current_frame_id"]:
-        is_new = commit.current_agent_frame_id not in head.frame_ids
-        values["frame_start_key"] = first_key if is_new else 0
-    if commit.release_lease:
-        values["lease_token"] = None
-    if row["head_revision"] == 0:
-        values |= {"created_at_us": now_us, **_family(attempt.transaction, commit)}
-    return values
-
-
-def _family(transaction: Transaction, commit: RuntimeCommit) -> dict[str, str]:
-    parent = commit.parent_session_id
-    if parent is None:
-        return {}
-    root = transaction.row(_ROOT_OF, {"session_id": parent})
-    return {"parent_session_id": parent, "root_session_id": parent if root is None else root[0]}
-
-
-def _release(attempt: _Attempt, head: Head) -> None:
-    fence = attempt.commit.fence
-    if fence is not None and holds(head.lease, fence, now_ms=attempt.now_us // 1000):
-        attempt.store.heads.write(attempt.transaction, head, head.changed({"lease_token": None}))
-
-
-def _check_shape(commit: RuntimeCommit) -> None:
-    """Refuse a commit whose parts contradict each other."""
+    Raises:
+        InvalidCommit: They do.
+    """
     problem = None
     if commit.turn is not None and commit.stamp is not None and commit.turn.turn_id != commit.stamp.turn_id:
         problem = f"it ends turn {commit.turn.turn_id!r} and is stamped for {commit.stamp.turn_id!r}"
@@ -186,15 +49,123 @@ def _check_shape(commit: RuntimeCommit) -> None:
         raise InvalidCommit(session_id=commit.session_id, problem=problem)
 
 
-def _check_blobs(attempt: _Attempt, head: Head) -> None:
-    """Refuse a checkpoint that names a body which neither comes with the commit nor is stored."""
-    commit, checkpoint = attempt.commit, attempt.checkpoint
-    for ref in sorted(checkpoint.refs - checkpoint.bodies.keys() - commit.blobs.keys() - head.blob_refs):
-        if attempt.transaction.row(_BLOB, {"ref": ref}) is None:
-            raise InvalidCommit(session_id=commit.session_id, problem=f"blob {ref!r} is not stored")
+def commit_runtime_state(work: Work, commit: RuntimeCommit, *, checkpoint: CheckpointParts) -> CommitResult:
+    """Commit; see `CommitStore.commit`.
+
+    Args:
+        work: The operation.
+        commit: A commit that `check_shape` accepts.
+        checkpoint: Its checkpoint, taken apart.
+    """
+    session_id = commit.session_id
+    head = work.head(session_id) or Head.fresh(session_id, session_key=0, now_us=work.now_us)
+    turn_id = _turn_id(commit)
+    stored = work.stored_turn(head, turn_id) if turn_id is not None and head.is_session else None
+    if stored is not None and (commit.stamp is None or stored.stamp is None):
+        raise TurnCommitConflict(session_id=session_id, turn_id=stored.turn_id)
+    stamp = None if stored is None else stored.stamp
+    match decide_commit(head.commit_head, stamp, commit, now_ms=work.now_ms):
+        case CommitReplayed(result):
+            if commit.release_lease:
+                _release(work, head, commit)
+            return result
+        case StampConflict(conflicting):
+            raise TurnCommitConflict(session_id=session_id, turn_id=conflicting)
+        case LeaseExpired():
+            raise SessionLeaseExpired(session_id)
+        case HeadConflict(expected, actual):
+            raise HeadRevisionConflict(session_id=session_id, expected=expected, actual=actual)
+        case CommitAccepted(head_revision):
+            return _land(work, settle_claims(work, head, commit), commit, checkpoint.result(head_revision), checkpoint)
 
 
-def _stored_revision(store: SharedStore, session_id: str) -> int:
-    with store.database.write() as transaction:
-        head = store.heads.get(transaction, session_id)
-    return 0 if head is None else head.row["head_revision"]
+def _land(
+    work: Work, head: Head, commit: RuntimeCommit, result: CommitResult, checkpoint: CheckpointParts
+) -> CommitResult:
+    problem = check_delta(commit.graph, known=work.known_nodes(head, commit.graph).__contains__)
+    if problem is not None:
+        raise InvalidCommit(session_id=commit.session_id, problem=problem)
+    blobs = _check_blobs(work, head, commit, checkpoint)
+    keys = head.keys
+    first_key = keys.next(work.now_us)
+    rows = build_rows(
+        commit, session_key=head.session_key, keys=keys, checkpoint=checkpoint, result=result, now_us=work.now_us
+    )
+    added = {
+        nodes.name: rows.nodes,
+        turns.name: rows.turns,
+        model_calls.name: rows.model_calls,
+        tool_calls.name: rows.tool_calls,
+        hook_calls.name: rows.hook_calls,
+    }
+    content = commit_content(added)
+    revision = result.head_revision
+    chain = chain_hash(
+        head.row["chain_hash"], session_id=commit.session_id, head_revision=revision, content_hash=content
+    )
+    for table in (nodes, turns, model_calls, tool_calls, hook_calls):
+        work.append(table, added[table.name])
+    row = (head.session_key, revision, first_key, keys.last, _turn_id(commit), work.now_us, content, chain, False)
+    work.append(commits, [row])
+    work.add_blobs([row for row in rows.blobs if row[0] not in blobs])
+    note_plugins(work, head, commit.plugins)
+    values = _head_values(work, head, commit, rows, first_key=first_key, keys=keys)
+    work.put_head(head.changed({**values, "head_revision": revision, "chain_hash": chain}))
+    return result
+
+
+def _head_values(
+    work: Work, head: Head, commit: RuntimeCommit, rows: CommitRows, *, first_key: int, keys: KeySequence
+) -> Mapping[str, Any]:
+    row, now_us, replaces = head.row, work.now_us, isinstance(commit.graph, ReplaceGraph)
+    values: dict[str, Any] = {
+        **rows.session,
+        "updated_at_us": now_us,
+        "leaf_node_id": commit.graph.leaf_node_id,
+        "live_nodes": len(rows.nodes) + (0 if replaces else row["live_nodes"]),
+        "title": row["title"] if row["title"] is not None else commit.title,
+        "last_key": keys.last,
+    }
+    if replaces:
+        values["replaced_before_key"] = first_key
+    if commit.turn is not None:
+        values |= {"turns": row["turns"] + 1, "last_turn_at_us": now_us}
+    if commit.current_agent_frame_id != row["current_frame_id"]:
+        is_new = commit.current_agent_frame_id not in head.frame_ids
+        values["frame_start_key"] = first_key if is_new else 0
+    if commit.release_lease:
+        values["lease_token"] = None
+    if not head.is_session:
+        values |= {"created_at_us": now_us, **_family(work, head, commit)}
+    return values
+
+
+def _family(work: Work, head: Head, commit: RuntimeCommit) -> Mapping[str, str]:
+    parent = commit.parent_session_id if commit.parent_session_id is not None else head.row["parent_session_id"]
+    if parent is None:
+        return {}
+    root = work.head(parent)
+    return {
+        "parent_session_id": parent,
+        "root_session_id": parent if root is None else root.row["root_session_id"],
+    }
+
+
+def _release(work: Work, head: Head, commit: RuntimeCommit) -> None:
+    if commit.fence is not None and holds(head.lease, commit.fence, now_ms=work.now_ms):
+        work.hold(head.changed({"lease_token": None}))
+
+
+def _check_blobs(work: Work, head: Head, commit: RuntimeCommit, checkpoint: CheckpointParts) -> frozenset[str]:
+    """Refuse a checkpoint that names a body which neither comes with the commit nor is stored; give the stored ones."""
+    stored = head.blob_refs
+    missing = work.missing_blobs(checkpoint.refs - checkpoint.bodies.keys() - commit.blobs.keys() - stored)
+    if missing:
+        raise InvalidCommit(session_id=commit.session_id, problem=f"blob {min(missing)!r} is not stored")
+    return stored
+
+
+def _turn_id(commit: RuntimeCommit) -> str | None:
+    if commit.stamp is not None:
+        return commit.stamp.turn_id
+    return commit.turn.turn_id if commit.turn is not None else None

@@ -61,10 +61,21 @@ class Transaction:
         found = self.rows(statement, params)
         return found[0] if found else None
 
-    def insert(self, table: Table, rows: Sequence[tuple[Any, ...]], *, ignore_existing: bool = False) -> None:
-        """Insert rows whose values are in the table's own order of columns."""
+    def insert(
+        self, table: Table, rows: Sequence[tuple[Any, ...]], *, ignore_existing: bool = False, alone: bool = False
+    ) -> None:
+        """Insert rows whose values are in the table's own order of columns.
+
+        Args:
+            table: Where.
+            rows: What.
+            ignore_existing: Leave rows of the same key as they are.
+            alone: Nothing else happens in the transaction, so that it need not be begun and committed. Where more than
+                one statement is needed, or something has happened already, this changes nothing.
+        """
         if rows:
-            self.begin()
+            if not alone or len(rows) > self._database.dialect.rows_per_insert:
+                self.begin()
             for sql, params in self._database.dialect.inserts(table, rows, ignore_existing=ignore_existing):
                 self._driver.rows(sql, params)
 
@@ -140,6 +151,27 @@ class Database:
         except self.dialect.errors as error:
             self._note_fatal(error)
             raise self.dialect.translate(error, url=self.url) from error
+        finally:
+            self.close_reader(driver)
+
+    @contextmanager
+    def aside(self) -> Generator[Transaction]:
+        """Run the body in a writing transaction on a connection of its own, beside the writer.
+
+        Raises:
+            StoreError: What the database answered, translated.
+        """
+        driver = self.open_reader()
+        transaction = Transaction(self, driver)
+        try:
+            transaction.begin()
+            yield transaction
+            transaction.commit()
+        except BaseException as error:
+            self._roll_back(driver, error)
+            if isinstance(error, self.dialect.errors):
+                raise self.dialect.translate(error, url=self.url) from error
+            raise
         finally:
             self.close_reader(driver)
 

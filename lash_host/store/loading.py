@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,12 +14,16 @@ from lash_host.domain.graph import SessionGraph, SessionNode
 from lash_host.domain.session import CheckpointManifest
 from lash_host.domain.usage import TokenLedgerEntry, TokenUsage, merge_ledger
 from lash_host.errors import StoreError, UsageFault
+from lash_host.store import schema
 from lash_host.store.database import Transaction
 from lash_host.store.records import load_checkpoint, load_frames, load_policy
-from lash_host.store.schema import blobs, model_calls, nodes, sessions
-from lash_host.store.sharing import SharedStore
+from lash_host.store.schema import rows_of
+from lash_host.store.work import Engine
 
 __all__ = ["load_blob", "load_node", "load_session"]
+
+blobs, model_calls = rows_of(schema.blobs), rows_of(schema.model_calls)
+nodes, sessions = rows_of(schema.nodes), rows_of(schema.sessions)
 
 _HEAD = select(
     sessions.c.session_key,
@@ -27,15 +32,22 @@ _HEAD = select(
     sessions.c.live_nodes,
     sessions.c.current_frame_id,
     sessions.c.frame_start_key,
+    sessions.c.replaced_before_key,
     sessions.c.frames,
     sessions.c.policy,
     sessions.c.checkpoint,
     sessions.c.checkpoint_ref,
 ).where(sessions.c.session_id == bindparam("session_id"), sessions.c.head_revision > literal_column("0"))
 
-_SESSION_KEY = select(sessions.c.session_key).where(sessions.c.session_id == bindparam("session_id"))
+_SESSION_KEY = select(sessions.c.session_key, sessions.c.replaced_before_key).where(
+    sessions.c.session_id == bindparam("session_id")
+)
 
-_LIVE = (nodes.c.session_key == bindparam("session_key"), nodes.c.tombstoned.is_(False))
+_LIVE = (
+    nodes.c.session_key == bindparam("session_key"),
+    nodes.c.node_key >= bindparam("live_from"),
+    nodes.c.tombstoned.is_(False),
+)
 _NODE_COLUMNS = (
     nodes.c.node_id,
     nodes.c.parent_node_id,
@@ -72,25 +84,27 @@ Row = Sequence[Any]
 
 
 def load_session(
-    store: SharedStore, session_id: str, *, scope: ReadScope, leaf_node_id: str | None
+    engine: Engine, session_id: str, *, scope: ReadScope, leaf_node_id: str | None
 ) -> PersistedSession | None:
     """Load a session; see `CommitStore.load_session`."""
     if leaf_node_id is not None and scope is not ReadScope.ACTIVE_PATH:
         raise UsageFault(f"leaf_node_id goes with scope active_path, not with {scope.value}")
-    with store.database.read() as transaction:
+    with engine.read() as transaction:
         head = transaction.row(_HEAD, {"session_id": session_id})
         if head is None:
             return None
-        key, revision, stored_leaf, live_nodes, frame_id, frame_start, frames, policy, checkpoint, ref = head
+        key, revision, stored_leaf, live_nodes, frame_id, frame_start, live_from, *texts, ref = head
+        frames, policy, checkpoint = texts
+        span = _Span(session_key=key, live_from=live_from)
         manifest = load_checkpoint(checkpoint)
         leaf = stored_leaf if leaf_node_id is None else leaf_node_id
         match scope:
             case ReadScope.FULL_GRAPH:
-                loaded = _all_nodes(transaction, key)
+                loaded = _all_nodes(transaction, span)
             case ReadScope.ACTIVE_PATH:
-                loaded = _path_nodes(transaction, key, leaf)
+                loaded = _path_nodes(transaction, span, leaf)
             case ReadScope.CURRENT_FRAME:
-                loaded = _frame_nodes(transaction, key, leaf, frame_id, frame_start)
+                loaded = _frame_nodes(transaction, span, leaf, frame_id, frame_start)
         bodies = _bodies(transaction, session_id, manifest)
         ledger = _ledger(transaction.rows(_LEDGER, {"session_key": key}))
     return PersistedSession(
@@ -108,30 +122,43 @@ def load_session(
     )
 
 
-def load_node(store: SharedStore, session_id: str, node_id: str) -> SessionNode | None:
+def load_node(engine: Engine, session_id: str, node_id: str) -> SessionNode | None:
     """Load one node; see `CommitStore.load_node`."""
-    with store.database.read() as transaction:
+    with engine.read() as transaction:
         session = transaction.row(_SESSION_KEY, {"session_id": session_id})
         if session is None:
             return None
-        row = transaction.row(_NODE, {"session_key": session[0], "node_id": node_id})
+        span = _Span(session_key=session[0], live_from=session[1])
+        row = transaction.row(_NODE, span.params(node_id=node_id))
     return None if row is None else _node(row)
 
 
-def load_blob(store: SharedStore, ref: str) -> bytes | None:
+def load_blob(engine: Engine, ref: str) -> bytes | None:
     """Load bytes; see `BlobStore.load_blob`."""
-    with store.database.read() as transaction:
+    with engine.read() as transaction:
         row = transaction.row(_BLOB, {"ref": ref})
     return None if row is None else bytes(row[0])
 
 
-def _all_nodes(transaction: Transaction, key: int) -> list[SessionNode]:
-    return [_node(row) for row in transaction.rows(_NODES, {"session_key": key})]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """Where a session's live nodes are."""
+
+    session_key: int
+    live_from: int
+
+    def params(self, **others: Any) -> dict[str, Any]:
+        """Give the parameters of a query over them."""
+        return {"session_key": self.session_key, "live_from": self.live_from, **others}
 
 
-def _path_nodes(transaction: Transaction, key: int, leaf: str | None) -> list[SessionNode]:
+def _all_nodes(transaction: Transaction, span: _Span) -> list[SessionNode]:
+    return [_node(row) for row in transaction.rows(_NODES, span.params())]
+
+
+def _path_nodes(transaction: Transaction, span: _Span, leaf: str | None) -> list[SessionNode]:
     """Follow parents over ids alone; payloads are read of the path only."""
-    links = transaction.rows(_PARENTS, {"session_key": key})
+    links = transaction.rows(_PARENTS, span.params())
     parents = {node_id: parent for node_id, parent, _ in links}
     path: list[str] = []
     at = leaf
@@ -140,20 +167,20 @@ def _path_nodes(transaction: Transaction, key: int, leaf: str | None) -> list[Se
         at = parents[at]
     path.reverse()
     if len(path) == len(links):
-        found = _all_nodes(transaction, key)
+        found = _all_nodes(transaction, span)
     else:
         keys = {node_id: node_key for node_id, _, node_key in links}
-        found = _nodes_by_key(transaction, key, [keys[node_id] for node_id in path])
+        found = _nodes_by_key(transaction, span, [keys[node_id] for node_id in path])
     by_id = {node.node_id: node for node in found}
     return [by_id[node_id] for node_id in path]
 
 
-def _nodes_by_key(transaction: Transaction, key: int, node_keys: list[int]) -> list[SessionNode]:
+def _nodes_by_key(transaction: Transaction, span: _Span, node_keys: list[int]) -> list[SessionNode]:
     found: list[SessionNode] = []
     for start in range(0, len(node_keys), _NODE_BATCH):
         batch = node_keys[start : start + _NODE_BATCH]
         padded = [*batch, *batch[:1] * (_NODE_BATCH - len(batch))]
-        params = {"session_key": key, "first": min(batch), "last": max(batch)}
+        params = span.params(first=min(batch), last=max(batch))
         rows = transaction.rows(_by_keys(), params | {f"key_{n}": value for n, value in enumerate(padded)})
         found.extend(_node(row) for row in rows)
     return found
@@ -167,13 +194,13 @@ def _by_keys() -> Select[Any]:
 
 
 def _frame_nodes(
-    transaction: Transaction, key: int, leaf: str | None, frame_id: str, frame_start: int
+    transaction: Transaction, span: _Span, leaf: str | None, frame_id: str, frame_start: int
 ) -> list[SessionNode]:
     """Follow parents inside the frame. A leaf outside it, as of a frame without nodes yet, is loaded alone."""
-    params = {"session_key": key, "frame_id": frame_id, "frame_start_key": frame_start}
+    params = span.params(frame_id=frame_id, frame_start_key=frame_start)
     found = {row[0]: row for row in transaction.rows(_FRAME_NODES, params)}
     if leaf is not None and leaf not in found:
-        row = transaction.row(_NODE, {"session_key": key, "node_id": leaf})
+        row = transaction.row(_NODE, span.params(node_id=leaf))
         return [] if row is None else [_node(row)]
     path: list[SessionNode] = []
     at = leaf

@@ -24,6 +24,7 @@ __all__ = [
     "plugins_seen",
     "queued_work",
     "receipts",
+    "rows_of",
     "sessions",
     "tool_calls",
     "turn_inputs",
@@ -310,3 +311,11 @@ commit_log = Table(
     Column("nodes", Text, comment="JSON: rows added to nodes."),
     comment="Where one process owns the database: what was committed and not folded into the other tables yet.",
 )
+
+_ROWS = MetaData(schema=ROWS_SCHEMA)
+_rows_of = {table: table.to_metadata(_ROWS, schema=ROWS_SCHEMA) for table in metadata.sorted_tables}
+
+
+def rows_of(table: Table) -> Table:
+    """Give the view over every committed row of a table, with the table's columns."""
+    return _rows_of[table]

@@ -10,20 +10,16 @@ from sqlalchemy.sql.dml import ReturningDelete
 
 from lash_host.contracts.store import DeletionReport, StoreInfo
 from lash_host.domain.session import SessionInfo
-from lash_host.store.schema import (
-    blobs,
-    hook_calls,
-    meta,
-    model_calls,
-    nodes,
-    plugins_seen,
-    sessions,
-    tool_calls,
-    turns,
-)
-from lash_host.store.sharing import SharedStore
+from lash_host.store import schema
+from lash_host.store.database import Transaction
+from lash_host.store.dialects import StoreUrl
+from lash_host.store.schema import metadata, rows_of
+from lash_host.store.work import Engine
 
 __all__ = ["delete_session", "list_sessions", "session_info", "store_info"]
+
+sessions, nodes, turns = rows_of(schema.sessions), rows_of(schema.nodes), rows_of(schema.turns)
+blobs, meta = rows_of(schema.blobs), rows_of(schema.meta)
 
 _IS_SESSION = sessions.c.head_revision > literal_column("0")
 _INFO = select(
@@ -48,7 +44,7 @@ _NO_LIMIT = 2**62
 
 _COUNTS: tuple[Select[Any], ...] = (
     select(func.count()).select_from(sessions).where(_IS_SESSION),
-    select(func.count()).select_from(nodes).where(nodes.c.tombstoned.is_(False)),
+    select(func.coalesce(func.sum(sessions.c.live_nodes), literal_column("0"))).select_from(sessions),
     select(func.count()).select_from(turns).where(turns.c.outcome.is_not(None)),
     select(func.count(), func.coalesce(func.sum(blobs.c.size_bytes), literal_column("0"))).select_from(blobs),
 )
@@ -60,21 +56,28 @@ def _delete(table: Table) -> ReturningDelete[Any]:
     return delete(table).where(key == bindparam("its_session_key")).returning(key)
 
 
-_DELETE = {table.name: _delete(table) for table in (nodes, turns, model_calls, tool_calls, hook_calls, plugins_seen)}
-_DELETE_SESSION = _delete(sessions)
+_DELETE = {
+    table.name: _delete(table)
+    for table in metadata.sorted_tables
+    if "session_key" in table.columns and table not in {schema.sessions, schema.commit_log}
+}
+_DELETE_SESSION = _delete(schema.sessions)
+_KEY = select(schema.sessions.c.session_key, schema.sessions.c.head_revision).where(
+    schema.sessions.c.session_id == bindparam("session_id")
+)
 
 
-def session_info(store: SharedStore, session_id: str) -> SessionInfo | None:
+def session_info(engine: Engine, session_id: str) -> SessionInfo | None:
     """Tell what a session is; see `CommitStore.session_info`."""
-    with store.database.read() as transaction:
+    with engine.read() as transaction:
         row = transaction.row(_ONE, {"session_id": session_id})
     return None if row is None else _info(row)
 
 
-def list_sessions(store: SharedStore, *, parent_session_id: str | None, limit: int | None) -> list[SessionInfo]:
+def list_sessions(engine: Engine, *, parent_session_id: str | None, limit: int | None) -> list[SessionInfo]:
     """List sessions; see `CommitStore.list_sessions`."""
     params: dict[str, Any] = {"limit": _NO_LIMIT if limit is None else limit}
-    with store.database.read() as transaction:
+    with engine.read() as transaction:
         if parent_session_id is None:
             rows = transaction.rows(_LIST, params)
         else:
@@ -82,40 +85,45 @@ def list_sessions(store: SharedStore, *, parent_session_id: str | None, limit: i
     return [_info(row) for row in rows]
 
 
-def delete_session(store: SharedStore, session_id: str) -> DeletionReport:
-    """Delete a session; see `CommitStore.delete_session`."""
-    with store.database.write() as transaction:
-        head = store.heads.get(transaction, session_id)
-        if head is None:
-            return DeletionReport(session_id=session_id, existed=False)
-        params = {"its_session_key": head.session_key}
-        removed = {name: len(transaction.rows(statement, params)) for name, statement in _DELETE.items()}
-        transaction.rows(_DELETE_SESSION, params)
-        store.heads.delete(transaction, session_id)
-        store.ids.forget(session_id)
-        return DeletionReport(
-            session_id=session_id,
-            existed=head.row["head_revision"] > 0,
-            nodes=removed["nodes"],
-            turns=removed["turns"],
-            model_calls=removed["model_calls"],
-            tool_calls=removed["tool_calls"],
-        )
+def delete_session(engine: Engine, session_id: str) -> DeletionReport:
+    """Delete a session; see `SessionDirectory.delete_session`."""
+    with engine.exclusive() as transaction:
+        return delete_rows(transaction, session_id)
 
 
-def store_info(store: SharedStore) -> StoreInfo:
+def delete_rows(transaction: Transaction, session_id: str) -> DeletionReport:
+    """Delete every row of a session from the tables."""
+    found = transaction.row(_KEY, {"session_id": session_id})
+    if found is None:
+        return DeletionReport(session_id=session_id, existed=False)
+    params = {"its_session_key": found[0]}
+    removed = {name: len(transaction.rows(statement, params)) for name, statement in _DELETE.items()}
+    transaction.rows(_DELETE_SESSION, params)
+    return DeletionReport(
+        session_id=session_id,
+        existed=found[1] > 0,
+        nodes=removed["nodes"],
+        turns=removed["turns"],
+        model_calls=removed["model_calls"],
+        tool_calls=removed["tool_calls"],
+        queued_batches=removed["queued_work"],
+        turn_inputs=removed["turn_inputs"],
+        attachments=removed["attachments"],
+    )
+
+
+def store_info(engine: Engine, *, url: StoreUrl, size_bytes: int | None) -> StoreInfo:
     """Tell what the store is; see `SessionStore.info`."""
-    database = store.database
-    with database.read() as transaction:
+    with engine.read() as transaction:
         facts = dict(transaction.rows(_META))
         session_count, node_count, turn_count, blob_count = (transaction.rows(query)[0] for query in _COUNTS)
     return StoreInfo(
-        url=database.url.text,
-        dialect=database.dialect.name,
-        durability="ephemeral" if database.url.path is None else "durable",
+        url=url.text,
+        dialect=url.dialect,
+        durability="ephemeral" if url.is_in_memory else "durable",
         schema_version=int(facts["schema_version"]),
         created_at_us=int(facts["created_at_us"]),
-        size_bytes=database.dialect.size_bytes(database.url),
+        size_bytes=size_bytes,
         sessions=session_count[0],
         nodes=node_count[0],
         turns=turn_count[0],

@@ -9,26 +9,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
 
-from lash_host.store.database import Database
-from lash_host.store.heads import Heads
-from lash_host.store.keys import KeySequence
-from lash_host.store.known_ids import KnownIds
+from lash_host.store.logged.engine import SharedLog
 
-__all__ = ["SharedStore", "release", "share"]
-
-
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class SharedStore:
-    """What all handles of a process share of one open store."""
-
-    database: Database
-    heads: Heads
-    ids: KnownIds
-    keys: KeySequence
+__all__ = ["release", "share"]
 
 
 class _OpenStores:
@@ -37,15 +23,15 @@ class _OpenStores:
 
     def reset(self) -> None:
         self.lock = threading.Lock()
-        self.every: WeakSet[SharedStore] = WeakSet()
-        self.by_path: dict[Path, SharedStore] = {}
+        self.every: WeakSet[SharedLog] = WeakSet()
+        self.by_path: dict[Path, SharedLog] = {}
         self.handles: dict[Path, int] = {}
 
 
 _open = _OpenStores()
 
 
-def share(path: Path | None, make: Callable[[], SharedStore]) -> SharedStore:
+def share(path: Path | None, make: Callable[[], SharedLog]) -> SharedLog:
     """Give the store of ``path``, opened by ``make`` where no handle has it yet. One in memory is never shared."""
     with _open.lock:
         store = _open.by_path.get(path) if path is not None else None
@@ -58,22 +44,22 @@ def share(path: Path | None, make: Callable[[], SharedStore]) -> SharedStore:
         return store
 
 
-def release(store: SharedStore) -> None:
+def release(store: SharedLog) -> None:
     """Give one handle back; the last one closes the database."""
     path = store.database.url.path
     with _open.lock:
         if path is None:
-            store.database.close()
+            store.close()
         elif _open.by_path.get(path) is store:
             _open.handles[path] -= 1
             if not _open.handles[path]:
                 del _open.by_path[path], _open.handles[path]
-                store.database.close()
+                store.close()
 
 
 def _forget_in_child() -> None:
     for store in _open.every:
-        store.database.abandon()
+        store.abandon()
     _open.reset()
 
 

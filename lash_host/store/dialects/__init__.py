@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
+from lash_host.errors import MissingExtra
 from lash_host.store.dialects.base import (
     Capabilities,
     Catalog,
@@ -40,4 +42,12 @@ def _duckdb() -> Dialect:
     return DuckDBDialect()
 
 
-_DIALECTS: dict[str, Callable[[], Dialect]] = {"duckdb": _duckdb}
+def _postgresql() -> Dialect:
+    if find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
+        raise MissingExtra("a PostgreSQL store", extra="postgresql")
+    from lash_host.store.dialects.postgresql import PostgresDialect
+
+    return PostgresDialect()
+
+
+_DIALECTS: dict[str, Callable[[], Dialect]] = {"duckdb": _duckdb, "postgresql": _postgresql}

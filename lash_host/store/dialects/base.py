@@ -131,6 +131,8 @@ class Dialect(Protocol):
     name: str
     capabilities: Capabilities
     errors: tuple[type[Exception], ...]
+    rows_per_insert: int
+    """How many rows one statement inserts at most."""
 
     def open_engine(self, url: StoreUrl) -> Engine:
         """Open the database for good: no SQL can change its configuration afterwards.
@@ -151,6 +153,10 @@ class Dialect(Protocol):
         """Say whether the database is empty, ours or another program's."""
         ...
 
+    def rows_views(self) -> Iterator[str]:
+        """Give the statements that make schema ``lash_rows`` anew: see `lash_host.store.schema.ROWS_SCHEMA`."""
+        ...
+
     def checkpoint(self, driver: Driver) -> None:
         """Fold the write-ahead log into the database file, where there is one."""
         ...
@@ -159,6 +165,14 @@ class Dialect(Protocol):
         self, table: Table, rows: Sequence[tuple[Any, ...]], *, ignore_existing: bool = False
     ) -> Iterator[tuple[str, Sequence[Any]]]:
         """Give the statements, with parameters, that insert ``rows``, in as few as the database allows."""
+        ...
+
+    def finishing(self, number: int) -> str:
+        """Give the SQL that a migration's step needs in this database besides the one for every database; may be empty."""
+        ...
+
+    def view_functions(self) -> str:
+        """Give the SQL that makes the functions, in schema ``lash_rows``, which built-in views are written with."""
         ...
 
     def vet_query(self, sql: str) -> None:

@@ -21,6 +21,7 @@ from lash_host.errors import ForeignStore, StoreError, StoreLocked, StoreUnwrita
 from lash_host.store.dialects.base import Capabilities, Catalog, ConstraintViolated, Driver, TransactionConflict
 from lash_host.store.dialects.duckdb_sql import vet_query
 from lash_host.store.dialects.url import StoreUrl
+from lash_host.store.logged.sql import rows_views
 
 __all__ = ["DuckDBDialect", "DuckDBDriver"]
 
@@ -136,6 +137,7 @@ class DuckDBDialect:
     name = "duckdb"
     capabilities = Capabilities(single_owner=True)
     errors: tuple[type[Exception], ...] = (duckdb.Error, DBAPIError)
+    rows_per_insert = _ROWS_PER_INSERT
 
     def __init__(self) -> None:
         self._parsed: dict[str, Any] = {}
@@ -185,6 +187,10 @@ class DuckDBDialect:
             )
             return Catalog.FOREIGN if things else Catalog.EMPTY
         return Catalog.OURS
+
+    def rows_views(self) -> Iterator[str]:
+        """Show what is folded together with what the log holds."""
+        return rows_views()
 
     def checkpoint(self, driver: Driver) -> None:
         """Fold the write-ahead log into the file."""

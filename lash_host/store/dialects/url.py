@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lash_host.errors import UsageFault
 from lash_host.store.schema import SCHEMA
 
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
 __all__ = ["SUPPORTED", "StoreUrl", "parse_store_url"]
 
-SUPPORTED = ("duckdb",)
+SUPPORTED = ("duckdb:///path", "postgresql+psycopg://user@host/database")
 MEMORY = ":memory:"
+_POSTGRESQL = frozenset({"postgresql", "postgresql+psycopg"})
+_SECRET = re.compile(r"passw|secret|token|^ssl(key|cert)$", re.IGNORECASE)
 _TAKEN_NAMES = frozenset({"usage", SCHEMA})
 
 
@@ -21,17 +28,26 @@ class StoreUrl:
 
     Attributes:
         dialect: Name of the database, such as ``duckdb``.
-        path: The database file, absolute and with symbolic links resolved; None for a store in memory.
+        path: The database file, absolute and with symbolic links resolved; None for a store in memory or on a server.
         text: The URL for messages; never holds a password.
+        address: The URL of a database on a server, with its password; None for any other. Never shown.
     """
 
     dialect: str
     path: Path | None
     text: str
+    address: str | None = field(default=None, repr=False)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the store ends with its handle."""
+        return self.path is None and self.address is None
 
 
 def parse_store_url(url: str | Path) -> StoreUrl:
-    """Read a plain path, ``:memory:``, ``duckdb:///path`` or ``duckdb:///:memory:``.
+    """Read a plain path, ``:memory:``, ``duckdb:///path``, ``duckdb:///:memory:`` or ``postgresql+psycopg://…``.
+
+    ``postgresql://…`` means psycopg too.
 
     Raises:
         UsageFault: Empty, not a URL, or of a database that is not supported; says what is.
@@ -54,18 +70,29 @@ def _from_url(text: str) -> StoreUrl:
         parsed = make_url(text)
     except (ArgumentError, ValueError) as exc:
         raise UsageFault(f"not a store URL; write a path or {_forms()}") from exc
-    shown = parsed.render_as_string(hide_password=True)
-    if parsed.get_backend_name() not in SUPPORTED:
+    shown = _shown(parsed)
+    if parsed.drivername in _POSTGRESQL:
+        address = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+        return StoreUrl(
+            dialect="postgresql", path=None, text=_shown(parsed.set(drivername="postgresql+psycopg")), address=address
+        )
+    if parsed.drivername != "duckdb":
         raise UsageFault(f"store {shown} is not supported; supported: a path or {_forms()}")
     if parsed.host or parsed.username or parsed.query:
-        raise UsageFault(f"store {shown} has parts that a DuckDB store has no use for; write {_forms()}")
+        raise UsageFault(f"store {shown} has parts that a DuckDB store has no use for; write {SUPPORTED[0]}")
     if parsed.database in {None, "", MEMORY}:
         return _memory()
     return _file(Path(str(parsed.database)))
 
 
 def _forms() -> str:
-    return " or ".join(f"{name}:///path" for name in SUPPORTED)
+    return " or ".join(SUPPORTED)
+
+
+def _shown(url: URL) -> str:
+    """Give a URL without what is secret in it: libpq takes passwords in a query too."""
+    kept = {name: value for name, value in url.query.items() if not _SECRET.search(name)}
+    return url.set(query=kept).render_as_string(hide_password=True)
 
 
 def _memory() -> StoreUrl:

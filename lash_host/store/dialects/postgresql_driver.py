@@ -1,0 +1,232 @@
+"""One PostgreSQL connection, through psycopg, and the rows that a query left on the server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
+from typing import Any, cast
+
+import psycopg
+from psycopg.adapt import Buffer, Dumper
+from psycopg.pq import Format, TransactionStatus
+from psycopg.types.numeric import Int8BinaryDumper, IntBinaryDumper
+
+from lash_host.errors import MissingExtra
+from lash_host.store.dialects.postgresql_sql import bind, is_explain
+
+__all__ = ["CONNECT_ARGUMENTS", "Connection", "PostgresDriver", "PostgresRows", "connect"]
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_UNHURRIED = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+_CURSOR = "lash_query"
+_CANCEL_AGAIN_S = 0.05
+_CANCEL_TIMEOUT_S = 5.0
+
+
+class _Int8Dumper(Dumper):
+    """Sends every integer as a bigint, so that a statement has one plan whatever the values are."""
+
+    oid = Int8BinaryDumper.oid
+    format = Format.BINARY
+
+    def dump(self, obj: int) -> Buffer:
+        try:
+            return obj.to_bytes(8, "big", signed=True)
+        except OverflowError as exc:
+            raise psycopg.DataError(f"{obj} does not fit in 64 bits") from exc
+
+
+class _Context:
+    """What psycopg takes a connection's adapters from."""
+
+    def __init__(self) -> None:
+        self.connection = None
+        self.adapters = psycopg.adapt.AdaptersMap(psycopg.adapters)
+        self.adapters.register_dumper(int, _Int8Dumper)
+
+
+CONNECT_ARGUMENTS: Mapping[str, Any] = {
+    "autocommit": True, "cursor_factory": psycopg.RawCursor, "context": _Context(),
+}  # fmt: skip
+"""How connections are made: parameters are written ``$1``, and statements begin and end transactions."""
+
+
+def connect(conninfo: str) -> Connection:
+    """Make a connection."""
+    return cast("Connection", psycopg.connect(conninfo, **CONNECT_ARGUMENTS))
+
+
+class PostgresRows:
+    """Rows that a query left on the server, behind a cursor."""
+
+    def __init__(self, cursor: Any) -> None:
+        self.cursor = cursor
+        self._table: Any = None
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The column names."""
+        return [column.name for column in self.cursor.description or ()]
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Give all rows as tuples."""
+        rows: list[tuple[Any, ...]] = self.cursor.fetchall()
+        return rows
+
+    def to_arrow_table(self) -> Any:
+        """Give a `pyarrow.Table`, whose types are the columns' own."""
+        if self._table is None:
+            arrow = _pyarrow()
+            types = [_arrow_type(arrow, column.type_code) for column in self.cursor.description or ()]
+            values = list(zip(*self.fetchall(), strict=True)) or [()] * len(types)
+            columns = [
+                arrow.array([_for_arrow(value) for value in column], type=kind)
+                for column, kind in zip(values, types, strict=True)
+            ]
+            self._table = arrow.Table.from_arrays(columns, names=list(self.columns))
+        return self._table
+
+    def df(self) -> Any:
+        """Give a `pandas.DataFrame`."""
+        return import_module("pandas").DataFrame(self.fetchall(), columns=list(self.columns))
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give an Arrow stream in a PyCapsule. Asked again, it starts anew."""
+        return self.to_arrow_table().__arrow_c_stream__(requested_schema)
+
+
+class PostgresDriver:
+    """One connection. A call holds it; closing cancels the call and waits for it."""
+
+    __slots__ = ("__weakref__", "_held", "_is_closed", "raw")
+
+    def __init__(self, connection: Connection) -> None:
+        self.raw = connection
+        self._held = threading.RLock()
+        self._is_closed = False
+
+    def begin(self, *, read_only: bool) -> None:
+        """Start a transaction. A read-only one may take its time."""
+        self.script(f"{_BEGIN_READ}; {_UNHURRIED}" if read_only else _BEGIN)
+
+    def commit(self) -> None:
+        """Commit; PostgreSQL syncs its write-ahead log before it answers."""
+        self.script("COMMIT")
+
+    def rollback(self) -> None:
+        """End the transaction without a trace."""
+        with self._held:
+            if not self.raw.closed and self.raw.info.transaction_status != TransactionStatus.IDLE:
+                self.raw.execute("ROLLBACK")
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement with parameters ``$1``, ``$2``; give all its rows."""
+        with self._held:
+            return _fetched(self.raw.execute(cast("Any", sql), params))
+
+    def send(self, sql: str, params: Sequence[Any] = ()) -> Callable[[], list[tuple[Any, ...]]]:
+        """Run one statement inside `pipeline`; give what fetches its rows once its answer is there."""
+        cursor = self.raw.execute(cast("Any", sql), params)
+        return lambda: _fetched(cursor)
+
+    def pipeline(self) -> AbstractContextManager[object]:
+        """Send what is run in the body at once, and read the answers when one is asked for, or at its end."""
+        return self.raw.pipeline()
+
+    def script(self, sql: str) -> None:
+        """Run any number of statements without parameters."""
+        with self._held:
+            self.raw.execute(cast("Any", sql))
+
+    def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> PostgresRows:
+        """Declare a cursor for a query, which nothing but a single SELECT gets through; give its rows.
+
+        A cursor cannot explain: EXPLAIN runs as it is, in a transaction that is read-only all the same.
+        """
+        text, values = bind(sql, params)
+        with self._held:
+            cursor: Any
+            if is_explain(sql):
+                cursor = self.raw.cursor()
+                _take_any_integer(cursor)
+                cursor.execute(cast("Any", text), values, prepare=True)
+            else:
+                self.raw.execute("SET LOCAL cursor_tuple_fraction = 1")
+                cursor = psycopg.RawServerCursor(self.raw, _CURSOR)
+                _take_any_integer(cursor)
+                cursor.execute(cast("Any", text), values)
+        return PostgresRows(cursor)
+
+    def batches(self, rows: Any, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Fetch a query's rows some at a time."""
+        while True:
+            with self._held:
+                batch: list[tuple[Any, ...]] = rows.cursor.fetchmany(size)
+            if not batch:
+                return
+            yield batch
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Keep the connection open during the body."""
+        with self._held:
+            yield
+
+    def close(self) -> None:
+        """Cancel what is running, then close the connection."""
+        if not self._is_closed:
+            self._is_closed = True
+            while not self._held.acquire(timeout=_CANCEL_AGAIN_S):
+                self.raw.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
+            try:
+                self.raw.close()
+            finally:
+                self._held.release()
+
+
+def _take_any_integer(cursor: Any) -> None:
+    """Let a query's integers be of the smallest type they fit in: functions are looked up by their types."""
+    cursor.adapters.register_dumper(int, IntBinaryDumper)
+
+
+def _fetched(cursor: Any) -> list[tuple[Any, ...]]:
+    if cursor.description is None:
+        return []
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def _pyarrow() -> Any:
+    try:
+        return import_module("pyarrow")
+    except ImportError as exc:
+        raise MissingExtra("rows of PostgreSQL as Arrow", extra="arrow") from exc
+
+
+_ARROW = {
+    "bool": "bool_", "int2": "int16", "int4": "int32", "int8": "int64", "oid": "int64", "float4": "float32",
+    "float8": "float64", "bytea": "binary", "date": "date32", "text": "string", "varchar": "string",
+    "bpchar": "string", "name": "string", "json": "string", "jsonb": "string", "uuid": "string",
+}  # fmt: skip
+
+
+def _arrow_type(arrow: Any, type_code: int) -> Any:
+    """Give the Arrow type of a PostgreSQL type; None where the values shall say."""
+    info = psycopg.adapters.types.get(type_code)
+    name = "" if info is None or info.array_oid == type_code else info.name
+    if name in {"timestamp", "timestamptz"}:
+        return arrow.timestamp("us", tz="UTC" if name == "timestamptz" else None)
+    return getattr(arrow, _ARROW[name])() if name in _ARROW else None
+
+
+def _for_arrow(value: object) -> object:
+    from uuid import UUID
+
+    if isinstance(value, UUID):
+        return str(value)
+    return value

@@ -1,0 +1,251 @@
+"""The engine where one process owns the database: operations that wait are decided together and synced once."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from sqlalchemy import func, select
+
+from lash_host.errors import StoreError
+from lash_host.store.attachment_bytes import AttachmentBytes, FileBytes, MemoryBytes, attachments_folder
+from lash_host.store.database import Database, Transaction
+from lash_host.store.keys import KeySequence
+from lash_host.store.logged.folding import Folder
+from lash_host.store.logged.memory import Memory
+from lash_host.store.logged.work import Deferred, LoggedWork
+from lash_host.store.points import reached
+from lash_host.store.schema import blobs, commit_log, rows_of, sessions
+from lash_host.store.surroundings import Surroundings
+from lash_host.store.work import Engine, Work
+
+__all__ = ["LoggedEngine", "SharedLog"]
+
+T = TypeVar("T")
+
+_MOST_AT_ONCE = 128
+_LAST_ENTRY = select(func.max(commit_log.c.entry_key))
+_LAST_SESSION = select(func.max(rows_of(sessions).c.session_key))
+
+
+class _Request(Generic[T]):
+    """An operation that somebody waits for."""
+
+    __slots__ = ("_answer", "_failure", "is_done", "operation", "surroundings")
+
+    def __init__(self, operation: Callable[[Work], T], surroundings: Surroundings) -> None:
+        self.operation, self.surroundings = operation, surroundings
+        self.is_done = False
+        self._answer: T | None = None
+        self._failure: BaseException | None = None
+
+    def succeed(self, answer: T) -> None:
+        self._answer, self.is_done = answer, True
+
+    def fail(self, failure: BaseException) -> None:
+        self._failure, self.is_done = failure, True
+
+    def result(self) -> T:
+        if self._failure is not None:
+            raise self._failure
+        return cast("T", self._answer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    request: _Request[Any]
+    work: LoggedWork
+    answer: object
+
+
+class SharedLog:
+    """What all handles of a process share of one database: memory, the log, its folding.
+
+    Callers queue what they want and take turns at being the one who writes; that one decides everything that waits,
+    writes it with one statement and one sync, and the others find theirs done.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._memory = Memory()
+        self._folder = Folder(database)
+        self._waiting: deque[_Request[Any]] = deque()
+        self._deciding = threading.Lock()
+        self._announced = threading.Condition()
+        self._announcements = 0
+        self._session_keys: KeySequence | None = None
+        path = database.url.path
+        self.attachment_bytes: AttachmentBytes = MemoryBytes() if path is None else FileBytes(attachments_folder(path))
+        with database.read() as transaction:
+            last = transaction.row(_LAST_ENTRY)
+        self._entry_keys = KeySequence(0 if last is None or last[0] is None else last[0])
+        if self._entry_keys.last:
+            self._folder.fold()
+
+    def run(self, operation: Callable[[Work], T], surroundings: Surroundings) -> T:
+        """Run an operation; see `Engine.run`."""
+        request = _Request(operation, surroundings)
+        self._waiting.append(request)
+        while not request.is_done:
+            with self._deciding:
+                if not request.is_done:
+                    self._serve()
+        return request.result()
+
+    def fold(self) -> None:
+        """Fold the log; see `Engine.fold`."""
+        self._folder.fold()
+
+    @contextmanager
+    def exclusive(self, surroundings: Surroundings) -> Generator[Transaction]:
+        """Keep operations and folds away; see `Engine.exclusive`."""
+        with self._deciding, self._folder.folding:
+            self._folder.fold()
+            try:
+                with self.database.write() as transaction:
+                    yield transaction
+            finally:
+                self._memory.forget_all(now_ms=surroundings.now_us() // 1000)
+
+    def wait_for_work(self, timeout_ms: int) -> bool:
+        """Wait for an announcement; see `Engine.wait_for_work`."""
+        with self._announced:
+            before = self._announcements
+            return self._announced.wait_for(lambda: self._announcements != before, timeout_ms / 1000)
+
+    def close(self) -> None:
+        """Fold what is left, then close the database."""
+        self._folder.close()
+        try:
+            with self._deciding:
+                self._folder.fold()
+        finally:
+            self.database.close()
+
+    def abandon(self) -> None:
+        """Leave everything to the process that opened it; called in a forked child."""
+        self.database.abandon()
+
+    def _serve(self) -> None:
+        """Decide what waits, write it, answer."""
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_AT_ONCE))]
+        decided: list[_Decided] = []
+        try:
+            with self.database.write() as transaction:
+                decided = self._decide(batch, transaction)
+                written = self._write(decided, transaction)
+            self._landed(decided, written)
+        except BaseException as failure:
+            self._failed(batch, decided, failure)
+            if not isinstance(failure, StoreError):
+                raise
+
+    def _decide(self, batch: list[_Request[Any]], transaction: Transaction) -> list[_Decided]:
+        decided: list[_Decided] = []
+        busy: set[str] = set()
+        for request in batch:
+            work = LoggedWork(
+                memory=self._memory,
+                transaction=transaction,
+                surroundings=request.surroundings,
+                session_keys=lambda: self._keys_of_sessions(transaction),
+                busy=busy,
+            )
+            try:
+                answer = request.operation(work)
+            except Deferred:
+                self._waiting.append(request)
+            except self.database.dialect.errors:
+                raise
+            except Exception as failure:  # noqa: BLE001 - it is the caller's own, and is raised there
+                request.fail(failure)
+            else:
+                decided.append(_Decided(request, work, answer))
+                busy |= work.touched
+        return decided
+
+    def _write(self, decided: list[_Decided], transaction: Transaction) -> int:
+        entries = [entry for one in decided if (entry := one.work.entry()) is not None]
+        bodies = {ref: row for one in decided for ref, row in one.work.blobs.items()}
+        if bodies:
+            transaction.insert(blobs, list(bodies.values()), ignore_existing=True)
+        if entries:
+            keys = self._entry_keys.take(len(entries), now_us=decided[0].work.now_us)
+            rows = [(key, *entry) for key, entry in zip(keys, entries, strict=True)]
+            reached("before_sync")
+            transaction.insert(commit_log, rows, alone=not transaction.has_begun)
+        return len(entries)
+
+    def _landed(self, decided: list[_Decided], written: int) -> None:
+        if written:
+            reached("after_sync")
+            self._folder.note(written)
+        for one in decided:
+            one.work.apply()
+            one.request.succeed(one.answer)
+        if any(one.work.announces for one in decided):
+            with self._announced:
+                self._announcements += 1
+                self._announced.notify_all()
+
+    def _failed(self, batch: list[_Request[Any]], decided: list[_Decided], failure: BaseException) -> None:
+        """Tell everybody, and read again what may have been written."""
+        for one in decided:
+            for session_id in one.work.touched:
+                self._memory.forget(session_id, now_ms=one.work.now_ms)
+        told = failure if isinstance(failure, Exception) else StoreError("the writer was interrupted: outcome unknown")
+        deferred = set(map(id, self._waiting))
+        for request in batch:
+            if not request.is_done and id(request) not in deferred:
+                request.fail(told)
+
+    def _keys_of_sessions(self, transaction: Transaction) -> KeySequence:
+        if self._session_keys is None:
+            row = transaction.row(_LAST_SESSION)
+            self._session_keys = KeySequence(0 if row is None or row[0] is None else row[0])
+        return self._session_keys
+
+
+class LoggedEngine(Engine):
+    """One handle on a shared log, with the clock and the proof of death of its own."""
+
+    def __init__(self, log: SharedLog, surroundings: Surroundings, release: Callable[[], None]) -> None:
+        self._log, self._surroundings, self._release = log, surroundings, release
+
+    @property
+    def database(self) -> Database:
+        """The database."""
+        return self._log.database
+
+    @property
+    def attachment_bytes(self) -> AttachmentBytes:
+        """Where the bytes of attachments are."""
+        return self._log.attachment_bytes
+
+    def run(self, operation: Callable[[Work], T]) -> T:
+        """Run an operation."""
+        return self._log.run(operation, self._surroundings)
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Read on one snapshot."""
+        return self._log.database.read()
+
+    def fold(self, session_id: str | None = None) -> None:  # noqa: ARG002 - a fold takes the whole log
+        """Fold the log."""
+        self._log.fold()
+
+    def exclusive(self) -> AbstractContextManager[Transaction]:
+        """Change the tables directly."""
+        return self._log.exclusive(self._surroundings)
+
+    def wait_for_work(self, *, timeout_ms: int) -> bool:
+        """Wait for an announcement."""
+        return self._log.wait_for_work(timeout_ms)
+
+    def close(self) -> None:
+        """Give this handle back; the last one closes the database."""
+        self._release()

@@ -1,0 +1,155 @@
+"""SQL that reads the commit log: views over every committed row, and the fold of the log into the tables.
+
+The text is DuckDB's. A log row holds the rows it adds or changes as JSON arrays in their table's order of columns:
+``facts`` and ``nodes`` rows that are added once, ``state`` rows of state tables as they are now (a column that is fixed
+and was written before is null) and, under the table's name with a minus before it, the keys of rows that are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Table, Text
+
+from lash_host.store.schema import (
+    ROWS_SCHEMA,
+    SCHEMA,
+    blobs,
+    commit_log,
+    commits,
+    hook_calls,
+    meta,
+    metadata,
+    model_calls,
+    nodes,
+    sessions,
+    tool_calls,
+    turns,
+)
+from lash_host.store.state import STATE_TABLES, StateTable
+
+__all__ = ["ADDED_TABLES", "LOGGED_STATE", "SESSIONS", "fold_statements", "rows_views"]
+
+ADDED_TABLES = {"nodes": nodes, "commits": commits, "turns": turns, "model_calls": model_calls,
+                "tool_calls": tool_calls, "hook_calls": hook_calls}  # fmt: skip
+"""Tables whose rows are only ever added, by name."""
+
+SESSIONS = StateTable(
+    table=sessions,
+    key=("session_id",),
+    order="session_key",
+    fixed=frozenset({"frames", "policy", "meta", "created_at_us", "parent_session_id", "root_session_id", "title"}),
+)
+"""Heads, as a state table. Its fixed columns change, but never to null: where they did not, they are not repeated."""
+
+LOGGED_STATE = (SESSIONS, *STATE_TABLES)
+
+_TYPES: dict[type, str] = {BigInteger: "BIGINT", Text: "VARCHAR", Double: "DOUBLE", Boolean: "BOOLEAN"}
+_LOG = f"{SCHEMA}.{commit_log.name}"
+
+
+def rows_views() -> Iterator[str]:
+    """Give the statements that make schema `lash_rows`: a view a table, of the committed rows, folded or not."""
+    yield f"CREATE SCHEMA IF NOT EXISTS {ROWS_SCHEMA}"
+    for table in metadata.sorted_tables:
+        name = table.name
+        if name in ADDED_TABLES:
+            body = f"{_select(table)} UNION ALL {_select_added(table)}"
+        elif (state := _state_of(table)) is not None:
+            body = _current(state)
+        elif table in {meta, blobs}:
+            body = _select(table)
+        else:
+            continue
+        yield f"CREATE OR REPLACE VIEW {ROWS_SCHEMA}.{name} AS {body}"
+
+
+def fold_statements() -> Iterator[str]:
+    """Give the statements that fold the log as their transaction sees it, and empty it."""
+    for table in ADDED_TABLES.values():
+        yield f"INSERT INTO {SCHEMA}.{table.name} ({_names(table)}) {_select_added(table)}"
+    for state in LOGGED_STATE:
+        name = f"{SCHEMA}.{state.table.name}"
+        folded = f"folded_{state.table.name}"
+        key = _key(state)
+        yield f"CREATE OR REPLACE TEMP TABLE {folded} AS {_merged(state)}"
+        if state is SESSIONS:
+            changes = ", ".join(f"{c.name} = excluded.{c.name}" for c in state.table.columns if c.name not in key)
+            rows = f"SELECT * EXCLUDE (gone) FROM {folded}"
+            yield f"INSERT INTO {name} BY NAME {rows} ON CONFLICT DO UPDATE SET {changes}"
+        else:
+            same = " AND ".join(f"t.{c} = f.{c}" for c in key)
+            yield f"DELETE FROM {name} AS t USING {folded} AS f WHERE {same}"
+            yield f"INSERT INTO {name} BY NAME SELECT * EXCLUDE (gone) FROM {folded} WHERE NOT gone"
+        yield f"DROP TABLE {folded}"
+    yield f"DELETE FROM {_LOG}"
+
+
+def _state_of(table: Table) -> StateTable | None:
+    return next((state for state in LOGGED_STATE if state.table is table), None)
+
+
+def _names(table: Table) -> str:
+    return ", ".join(table.columns.keys())
+
+
+def _select(table: Table) -> str:
+    return f"SELECT {_names(table)} FROM {SCHEMA}.{table.name}"
+
+
+def _key(state: StateTable) -> tuple[str, ...]:
+    return ("session_key", *state.key)
+
+
+def _unnested(member: str, column: str) -> str:
+    """Give the rows under a member of a column's JSON, as arrays of text with the key of their entry."""
+    return (
+        f"SELECT entry_key, unnest(from_json(json_extract({column}, '$.\"{member}\"'), '[[\"VARCHAR\"]]')) AS r"
+        f" FROM {_LOG} WHERE {column} IS NOT NULL"
+    )
+
+
+def _cast(columns: Sequence[Column[object]]) -> str:
+    return ", ".join(
+        f"CAST(r[{n}] AS {_TYPES[type(column.type)]}) AS {column.name}" for n, column in enumerate(columns, start=1)
+    )
+
+
+def _select_added(table: Table) -> str:
+    column = "nodes" if table is nodes else "facts"
+    return f"SELECT {_cast(list(table.columns))} FROM ({_unnested(table.name, column)})"
+
+
+def _merged(state: StateTable) -> str:
+    """Give the latest of each row that the log changes, completed from the table where it was not repeated."""
+    table, key = state.table, _key(state)
+    keys = [table.c[name] for name in key]
+    puts = f"SELECT entry_key, FALSE AS gone, {_cast(list(table.columns))} FROM ({_unnested(table.name, 'state')})"
+    others = ", ".join(f"CAST(NULL AS {_TYPES[type(c.type)]}) AS {c.name}" for c in table.columns if c.name not in key)
+    removals = f"SELECT entry_key, TRUE AS gone, {_cast(keys)}, {others} FROM ({_unnested('-' + table.name, 'state')})"
+    latest = ", ".join(
+        f"arg_max{'' if c.name in state.fixed else '_null'}({c.name}, entry_key) AS {c.name}"
+        for c in table.columns
+        if c.name not in key
+    )
+    grouped = (
+        f"SELECT {', '.join(key)}, arg_max(gone, entry_key) AS gone, {latest}"
+        f" FROM ({puts} UNION ALL BY NAME {removals}) GROUP BY {', '.join(key)}"
+    )
+    columns = ", ".join(
+        f"coalesce(l.{c.name}, t.{c.name}) AS {c.name}" if c.name in state.fixed else f"l.{c.name}"
+        for c in table.columns
+    )
+    same = " AND ".join(f"t.{name} = l.{name}" for name in key)
+    return f"SELECT l.gone, {columns} FROM ({grouped}) AS l LEFT JOIN {SCHEMA}.{table.name} AS t ON {same}"
+
+
+def _current(state: StateTable) -> str:
+    table, key = state.table, _key(state)
+    same = " AND ".join(f"t.{name} = m.{name}" for name in key)
+    names = ", ".join(f"t.{column.name}" for column in table.columns)
+    merged = _merged(state)
+    return (
+        f"SELECT {names} FROM {SCHEMA}.{table.name} AS t ANTI JOIN ({merged}) AS m ON {same}"
+        f" UNION ALL SELECT {_names(table)} FROM ({merged}) WHERE NOT gone"
+    )
