@@ -11,7 +11,7 @@ from lash_host.testing.conformance.samples import SampleSession
 
 __all__ = ["AnalyticsConformance"]
 
-_NAMES = UsageView(name="names", sql="SELECT session_id FROM lash_tables.sessions", description="What it's all about.")
+_NAMES = UsageView(name="names", sql="SELECT session_id FROM lash_rows.sessions", description="What it's all about.")
 _COUNT = UsageView(name="count", sql="SELECT count(*) AS n FROM usage.names;", description="How many.")
 
 
@@ -25,13 +25,13 @@ class AnalyticsConformance(StoreSuite):
 
     def test_a_query_takes_parameters_by_name(self, store: SessionStore, session: SampleSession) -> None:
         session.commit("a")
-        query = "SELECT node_id FROM lash_tables.nodes WHERE node_id = $wanted"
+        query = "SELECT node_id FROM lash_rows.nodes WHERE node_id = $wanted"
         assert store.query(query, {"wanted": "a"}).fetchall() == [("a",)]
         assert store.query(query, {"wanted": "b"}).fetchall() == []
 
     def test_a_query_sees_what_was_committed(self, store: SessionStore, session: SampleSession) -> None:
         session.commit("a", "b")
-        assert store.query("SELECT count(*) FROM lash_tables.nodes").fetchall() == [(2,)]
+        assert store.query("SELECT count(*) FROM lash_rows.nodes").fetchall() == [(2,)]
 
     def test_rows_are_read_once(self, store: SessionStore) -> None:
         result = store.query("SELECT 1")
@@ -48,17 +48,17 @@ class AnalyticsConformance(StoreSuite):
 
     def test_a_result_that_is_open_does_not_hold_up_a_commit(self, store: SessionStore, session: SampleSession) -> None:
         session.commit("a")
-        result = store.query("SELECT count(*) FROM lash_tables.nodes")
+        result = store.query("SELECT count(*) FROM lash_rows.nodes")
         session.commit("b", after="a")
         assert result.fetchall() == [(1,)]
 
     @pytest.mark.parametrize(
         "sql",
         [
-            "DROP TABLE lash_tables.nodes",
-            "DELETE FROM lash_tables.sessions",
-            "INSERT INTO lash_tables.meta VALUES ('a', 'b')",
-            "UPDATE lash_tables.sessions SET head_revision = 0",
+            "DROP TABLE lash_rows.nodes",
+            "DELETE FROM lash_rows.sessions",
+            "INSERT INTO lash_rows.meta VALUES ('a', 'b')",
+            "UPDATE lash_rows.sessions SET head_revision = 0",
             "CREATE TABLE lash.more (a INTEGER)",
             "CREATE VIEW usage.more AS SELECT 1",
             "BEGIN",
@@ -66,7 +66,7 @@ class AnalyticsConformance(StoreSuite):
             "",
             "  -- nothing",
             "SELECT 1; SELECT 2",
-            "SELECT 1; DROP TABLE lash_tables.nodes",
+            "SELECT 1; DROP TABLE lash_rows.nodes",
         ],
     )
     def test_whatever_is_not_one_read_only_statement_is_refused(
@@ -80,7 +80,7 @@ class AnalyticsConformance(StoreSuite):
     def test_writing_inside_a_query_fails(self, store: SessionStore, session: SampleSession) -> None:
         session.commit("a")
         with pytest.raises((QueryRefused, QueryFailed)):
-            store.query("WITH gone AS (DELETE FROM lash_tables.nodes RETURNING node_id) SELECT * FROM gone")
+            store.query("WITH gone AS (DELETE FROM lash_rows.nodes RETURNING node_id) SELECT * FROM gone")
         assert session.node_ids() == ["a"]
 
     @pytest.mark.parametrize("sql", ["SELECT * FROM nowhere", "SELECT", "SELECT CAST('x' AS INTEGER)"])
