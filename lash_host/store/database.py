@@ -207,6 +207,30 @@ class Database:
             self._compiled[statement] = known
         return known
 
+    @contextmanager
+    def let_go(self) -> Generator[None]:
+        """Close every connection during the body, its file's log left as it is, and keep the file's ownership.
+
+        For what needs the file to itself, such as a copy of it.
+        """
+        self._check_process()
+        with self._writing:
+            self._disconnect()
+            try:
+                yield
+            finally:
+                self._connect()
+
+    def reclaim_space(self) -> None:
+        """Give the space of removed rows back, as far as the database does that."""
+        with self._writing:
+            driver = self._usable_writer()
+            try:
+                self.dialect.reclaim_space(driver)
+            except self.dialect.errors as exc:
+                self._note_fatal(exc)
+                raise self.dialect.translate(exc, url=self.url) from exc
+
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the database file. What it holds is safe in either place."""
         with self._writing:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Table
@@ -159,6 +160,20 @@ class Dialect(Protocol):
 
     def checkpoint(self, driver: Driver) -> None:
         """Fold the write-ahead log into the database file, where there is one."""
+        ...
+
+    def reclaim_space(self, driver: Driver) -> None:
+        """Give the space of removed rows back, outside of any transaction."""
+        ...
+
+    def back_up(self, url: StoreUrl, target: Path) -> None:
+        """Copy the database, which nobody has open, to a file; complete and synced when this returns.
+
+        Raises:
+            UsageFault: The database is not a file; says what to do instead.
+            StoreUnwritable: The copy cannot be written, or something is there.
+            ForeignStore: The database is damaged.
+        """
         ...
 
     def inserts(

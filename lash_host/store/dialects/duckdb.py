@@ -17,9 +17,10 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from lash_host.errors import ForeignStore, StoreError, StoreLocked, StoreUnwritable
+from lash_host.errors import ForeignStore, StoreError, StoreLocked, StoreUnwritable, UsageFault
 from lash_host.store.dialects.base import Capabilities, Catalog, ConstraintViolated, Driver, TransactionConflict
-from lash_host.store.dialects.duckdb_sql import vet_query
+from lash_host.store.dialects.duckdb_backup import write_backup
+from lash_host.store.dialects.duckdb_sql import VIEW_FUNCTIONS, vet_query
 from lash_host.store.dialects.url import StoreUrl
 from lash_host.store.logged.sql import rows_views
 
@@ -192,9 +193,34 @@ class DuckDBDialect:
         """Show what is folded together with what the log holds."""
         return rows_views()
 
+    def finishing(self, number: int) -> str:  # noqa: ARG002
+        """Nothing: what every database runs is enough."""
+        return ""
+
+    def view_functions(self) -> str:
+        """Give the macros that the built-in views are written with."""
+        return VIEW_FUNCTIONS
+
     def checkpoint(self, driver: Driver) -> None:
         """Fold the write-ahead log into the file."""
         driver.rows("CHECKPOINT")
+
+    def reclaim_space(self, driver: Driver) -> None:
+        """Checkpoint: blocks that nothing uses any more are used again, and those at the file's end are cut off."""
+        driver.rows("CHECKPOINT")
+
+    def back_up(self, url: StoreUrl, target: Path) -> None:
+        """Copy the file through SQL, under another name until it is complete."""
+        if url.path is None:
+            raise UsageFault("a store in memory cannot be backed up: copy it to a file with lash store copy")
+        try:
+            write_backup(url.path, target)
+        except FileExistsError as exc:
+            raise StoreUnwritable(str(target), problem="something is there, and nothing is overwritten") from exc
+        except OSError as exc:
+            raise StoreUnwritable(str(target), problem=exc.strerror or str(exc)) from exc
+        except duckdb.Error as exc:
+            raise self.translate(exc, url=url) from exc
 
     def inserts(
         self, table: Table, rows: Sequence[tuple[Any, ...]], *, ignore_existing: bool = False

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 
-__all__ = ["copy_database"]
+from lash_host.store.points import reached
 
-_CONFIG = {
+__all__ = ["write_backup"]
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "storage_compatibility_version": "v1.5.0",
     "autoload_known_extensions": "false",
     "autoinstall_known_extensions": "false",
@@ -20,33 +21,47 @@ _CONFIG = {
 _SOURCE, _TARGET = "copied_from", "copied_to"
 
 
-def copy_database(source: Path, target: Path, *, halfway: Callable[[], None] = lambda: None) -> None:
-    """Copy everything in a database file that nobody has open to one that is not there yet.
+def write_backup(source: Path, target: Path) -> None:
+    """Copy everything in a database file that nobody has open, its write-ahead log included; the file stays as it is.
 
-    The source is opened for reading only. The target is complete and synced to disk when this returns.
-
-    Args:
-        source: The file.
-        target: Where the copy goes.
-        halfway: Called when the rows were copied and the file is not complete yet.
+    The copy is written under another name beside its own, synced, and renamed: under its own name it is complete.
 
     Raises:
-        duckdb.Error: The source cannot be read or the target not written, or the copy differs.
-        OSError: The target cannot be synced.
+        FileExistsError: Something is there already.
+        duckdb.Error: The source cannot be read or the copy not written, or they differ.
+        OSError: The copy cannot be synced.
     """
+    draft = Path(f"{target}.{os.getpid()}.unfinished")
+    _refuse_to_overwrite(target)
+    try:
+        _copy_database(source, draft)
+        _sync(draft)
+        _refuse_to_overwrite(target)
+        draft.rename(target)
+        _sync(target.parent)
+    except BaseException:
+        for left in (draft, Path(f"{draft}.wal")):
+            left.unlink(missing_ok=True)
+        raise
+
+
+def _refuse_to_overwrite(target: Path) -> None:
+    if target.exists():
+        raise FileExistsError(f"{target} is there already")
+
+
+def _copy_database(source: Path, draft: Path) -> None:
     with duckdb.connect(":memory:", config=_CONFIG) as connection:
         connection.execute(f"ATTACH '{_quoted(source)}' AS {_SOURCE} (READ_ONLY)")
-        connection.execute(f"ATTACH '{_quoted(target)}' AS {_TARGET}")
+        connection.execute(f"ATTACH '{_quoted(draft)}' AS {_TARGET}")
         connection.execute(f"COPY FROM DATABASE {_SOURCE} TO {_TARGET}")
-        halfway()
+        reached("in_backup")
         connection.execute(f"CHECKPOINT {_TARGET}")
         copied, there = _counts(connection, _TARGET), _counts(connection, _SOURCE)
         if copied != there:
             raise duckdb.InternalException(f"the copy holds {copied} rows, and the database {there}")
         connection.execute(f"DETACH {_TARGET}")
         connection.execute(f"DETACH {_SOURCE}")
-    for path in (target, target.parent):
-        _sync(path)
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, int]:

@@ -5,6 +5,11 @@ ALTER TABLE lash_tables.sessions ADD COLUMN last_key BIGINT DEFAULT 0;
 ALTER TABLE lash_tables.sessions ADD COLUMN replaced_before_key BIGINT DEFAULT 0;
 ALTER TABLE lash_tables.sessions ADD COLUMN chain_hash TEXT;
 
+ALTER TABLE lash_tables.sessions ALTER COLUMN last_key SET NOT NULL;
+ALTER TABLE lash_tables.sessions ALTER COLUMN last_key DROP DEFAULT;
+ALTER TABLE lash_tables.sessions ALTER COLUMN replaced_before_key SET NOT NULL;
+ALTER TABLE lash_tables.sessions ALTER COLUMN replaced_before_key DROP DEFAULT;
+
 CREATE TABLE lash_tables.commits (
   session_key BIGINT NOT NULL,
   head_revision BIGINT NOT NULL,
@@ -84,3 +89,20 @@ CREATE TABLE lash_tables.commit_log (
   facts TEXT,
   nodes TEXT
 );
+
+-- Last: DuckDB alters no table that the transaction has updated.
+
+UPDATE lash_tables.sessions SET last_key = session_key;
+
+UPDATE lash_tables.sessions
+SET last_key = used.greatest_key
+FROM (
+  SELECT session_key, max(row_key) AS greatest_key
+  FROM (
+    SELECT session_key, node_key AS row_key FROM lash_tables.nodes
+    UNION ALL SELECT session_key, call_key FROM lash_tables.model_calls
+    UNION ALL SELECT session_key, call_key FROM lash_tables.tool_calls
+  ) AS every_row
+  GROUP BY session_key
+) AS used
+WHERE used.session_key = sessions.session_key AND used.greatest_key > sessions.last_key;
