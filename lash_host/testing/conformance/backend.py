@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from lash_host.contracts.store import SessionStore
+from lash_host.contracts.store import HolderIsDead, SessionStore
 from lash_host.domain.lease import LeaseOwner
 from lash_host.testing.clock import ManualClock
 from lash_host.testing.conformance.samples import SampleSession
@@ -18,13 +18,19 @@ __all__ = ["Backend", "DeadOwners", "StoreSuite"]
 
 @dataclass(slots=True)
 class DeadOwners:
-    """Says whose processes are dead, as the test decided."""
+    """Says whose processes are dead, as the test decided.
+
+    Attributes:
+        owner_ids: Owners that are dead by decree.
+        proof: Asked about all others.
+    """
 
     owner_ids: set[str] = field(default_factory=set)
+    proof: HolderIsDead | None = None
 
     def is_dead(self, owner: LeaseOwner) -> bool:
-        """Whether the test declared this owner dead."""
-        return owner.owner_id in self.owner_ids
+        """Whether this owner is dead."""
+        return owner.owner_id in self.owner_ids or (self.proof is not None and self.proof(owner))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,12 @@ class Backend:
     open: Callable[[], SessionStore]
     durability: Literal["durable", "ephemeral"]
     shares_storage: bool
+
+    @property
+    def reopens(self) -> bool:
+        """Whether what one handle wrote is there for a later one. Only a store that says it is ephemeral may forget."""
+        assert self.shares_storage or self.durability == "ephemeral"
+        return self.shares_storage
 
 
 class StoreSuite:
@@ -66,6 +78,15 @@ class StoreSuite:
         store = backend.open()
         yield store
         store.close()
+
+    @pytest.fixture
+    def handles(self, backend: Backend) -> Iterator[tuple[SessionStore, SessionStore]]:
+        """Give two handles on one storage; where handles do not share it, one handle twice."""
+        first = backend.open()
+        second = backend.open() if backend.shares_storage else first
+        yield first, second
+        second.close()
+        first.close()
 
     @pytest.fixture
     def session(self, store: SessionStore) -> SampleSession:

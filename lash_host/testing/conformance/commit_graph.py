@@ -122,6 +122,7 @@ class GraphCommitConformance(StoreSuite):
     def test_frames_and_the_state_of_a_code_executor_come_back(
         self, store: SessionStore, session: SampleSession
     ) -> None:
+        """RP2: two frames, the reason of the second, and the bytes of a code executor's state."""
         opened = decide_open_frame(
             (session.frame,), session.frame.frame_id, frame_id="frame-2", reason="plan_mode", created_at_us=2_000
         )

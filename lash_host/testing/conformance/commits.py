@@ -22,6 +22,7 @@ class CommitStoreConformance(StoreSuite):
     """Who may commit, when a commit lands, and when it is answered again."""
 
     def test_the_store_declares_its_durability(self, backend: Backend, store: SessionStore) -> None:
+        """RP1: the store is what its backend says it is."""
         assert store.durability == backend.durability
         assert store.info().durability == backend.durability
 
@@ -37,11 +38,13 @@ class CommitStoreConformance(StoreSuite):
         assert session.load().head_revision == 2
 
     def test_even_a_first_commit_needs_a_fence(self, store: SessionStore, session: SampleSession) -> None:
+        """RP12: a commit without a lease is refused."""
         with pytest.raises(SessionLeaseExpired):
             store.commit(session.draft("a", fence=None))
         assert store.load_session("alpha") is None
 
     def test_a_fence_of_another_session_is_no_fence(self, store: SessionStore, session: SampleSession) -> None:
+        """RP3: a commit for one session with the proof of another's lease is refused."""
         beta = SampleSession(store, "beta")
         with pytest.raises(SessionLeaseExpired):
             store.commit(beta.draft("a", fence=session.claim()))
@@ -83,6 +86,7 @@ class CommitStoreConformance(StoreSuite):
         assert session.commit("b", after="a", fence=fence).head_revision == 2
 
     def test_a_commit_may_release_its_lease(self, store: SessionStore, session: SampleSession) -> None:
+        """RP12: the session is free after it."""
         commit = session.draft("a")
         store.commit(commit)
         other = store.claim_lease("alpha", owner("other"), ttl_ms=TTL_MS)
@@ -108,6 +112,7 @@ class CommitStoreConformance(StoreSuite):
     def test_a_stamped_commit_is_answered_again_without_a_lease(
         self, store: SessionStore, session: SampleSession
     ) -> None:
+        """RP11: the same revision and checkpoint, and nothing twice. RP12: no lease is needed."""
         commit = session.turn("t1", "a", model_calls=(model_call("c1", input_tokens=5),))
         first = store.commit(commit)
         again = store.commit(replace(commit, fence=None, release_lease=False))
@@ -116,6 +121,7 @@ class CommitStoreConformance(StoreSuite):
         assert [entry.usage.input_tokens for entry in session.load().token_ledger] == [5]
 
     def test_a_replay_does_not_look_at_the_expected_revision(self, store: SessionStore, session: SampleSession) -> None:
+        """RP11: a stamp is recognized whatever revision the repeat was made from."""
         commit = session.turn("t1", "a", expected_head_revision=0)
         first = store.commit(commit)
         session.commit("b", after="a")
@@ -124,6 +130,7 @@ class CommitStoreConformance(StoreSuite):
     def test_the_same_turn_with_other_content_conflicts_even_without_a_lease(
         self, store: SessionStore, session: SampleSession
     ) -> None:
+        """RP11: the same turn with another hash is a conflict."""
         commit = session.turn("t1", "a")
         store.commit(commit)
         assert commit.stamp is not None

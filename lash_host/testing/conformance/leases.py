@@ -9,6 +9,7 @@ import pytest
 from lash_host.contracts.store import SessionStore
 from lash_host.domain.lease import LeaseAcquired, LeaseBusy, LeaseFence, LeaseOwner, SessionLease
 from lash_host.errors import SessionLeaseExpired
+from lash_host.store.liveness import current_process_identity, is_dead
 from lash_host.testing.clock import ManualClock
 from lash_host.testing.conformance.backend import Backend, DeadOwners, StoreSuite
 from lash_host.testing.conformance.samples import TTL_MS, owner
@@ -42,6 +43,7 @@ class LeaseStoreConformance(StoreSuite):
         assert lease.expires_at_ms == lease.claimed_at_ms + TTL_MS
 
     def test_the_same_incarnation_gets_its_own_lease_again(self, store: SessionStore, clock: ManualClock) -> None:
+        """RP12: re-entry keeps token and fencing token, and ends no earlier."""
         first = acquire(store, ALICE)
         clock.advance(1)
         again = store.claim_lease("alpha", ALICE, ttl_ms=TTL_MS)
@@ -50,11 +52,13 @@ class LeaseStoreConformance(StoreSuite):
         assert again.lease.expires_at_ms == first.expires_at_ms + 1000
 
     def test_another_incarnation_of_the_owner_is_another_owner(self, store: SessionStore) -> None:
+        """RP12: it has to wait."""
         held = acquire(store, ALICE)
         busy = store.claim_lease("alpha", owner("alice", incarnation="later"), ttl_ms=TTL_MS)
         assert busy == LeaseBusy(holder=held.fence, expires_at_ms=held.expires_at_ms)
 
     def test_another_owner_has_to_wait(self, store: SessionStore) -> None:
+        """RP12: whoever it is."""
         acquire(store, ALICE)
         assert isinstance(store.claim_lease("alpha", BOB, ttl_ms=TTL_MS), LeaseBusy)
 
@@ -70,10 +74,12 @@ class LeaseStoreConformance(StoreSuite):
         assert acquire(store, BOB).fence.fencing_token == 2
 
     def test_a_lease_without_a_lifetime_is_free_at_once(self, store: SessionStore) -> None:
+        """RP12: the next holder has a greater fencing token."""
         acquire(store, ALICE, ttl_ms=0)
         assert acquire(store, BOB).fence.fencing_token == 2
 
     def test_renewing_extends_a_lease_and_keeps_its_fence(self, store: SessionStore, clock: ManualClock) -> None:
+        """RP12: the same token, a later expiry."""
         lease = acquire(store, ALICE)
         clock.advance(10)
         renewed = store.renew_lease(lease.fence, ttl_ms=TTL_MS)
@@ -84,6 +90,7 @@ class LeaseStoreConformance(StoreSuite):
 
     @pytest.mark.parametrize("change", [{"lease_token": "forged"}, {"fencing_token": 7}], ids=["token", "fencing"])
     def test_a_forged_fence_cannot_renew(self, store: SessionStore, change: dict[str, object]) -> None:
+        """RP12: neither with another token nor with another fencing token."""
         lease = acquire(store, ALICE)
         with pytest.raises(SessionLeaseExpired):
             store.renew_lease(lease.fence.model_copy(update=change), ttl_ms=TTL_MS)
@@ -100,6 +107,7 @@ class LeaseStoreConformance(StoreSuite):
             store.renew_lease(fence, ttl_ms=TTL_MS)
 
     def test_releasing_frees_the_session(self, store: SessionStore) -> None:
+        """RP12: the next holder has a greater fencing token."""
         store.release_lease(acquire(store, ALICE).fence)
         assert acquire(store, BOB).fence.fencing_token == 2
 
@@ -112,6 +120,7 @@ class LeaseStoreConformance(StoreSuite):
         assert tokens == [1, 2, 3]
 
     def test_a_stale_release_does_not_touch_a_newer_lease(self, store: SessionStore) -> None:
+        """RP12: whoever holds the session keeps it."""
         old = acquire(store, ALICE)
         store.release_lease(old.fence)
         held = acquire(store, BOB)
@@ -124,11 +133,13 @@ class LeaseStoreConformance(StoreSuite):
         assert acquire(store, ALICE).fence.fencing_token == 1
 
     def test_a_plain_claim_does_not_take_over_from_the_dead(self, store: SessionStore, dead: DeadOwners) -> None:
+        """RP13: that is what a reclaim is for."""
         acquire(store, ALICE)
         dead.owner_ids.add("alice")
         assert isinstance(store.claim_lease("alpha", BOB, ttl_ms=TTL_MS), LeaseBusy)
 
     def test_a_reclaim_takes_over_from_the_dead(self, store: SessionStore, dead: DeadOwners) -> None:
+        """RP13: with a greater fencing token."""
         held = acquire(store, ALICE)
         dead.owner_ids.add("alice")
         taken = reclaim(store, BOB, held.fence)
@@ -138,10 +149,12 @@ class LeaseStoreConformance(StoreSuite):
             store.renew_lease(held.fence, ttl_ms=TTL_MS)
 
     def test_a_reclaim_does_not_take_over_from_the_living(self, store: SessionStore) -> None:
+        """RP13: they keep the session."""
         held = acquire(store, ALICE)
         assert isinstance(reclaim(store, BOB, held.fence), LeaseBusy)
 
     def test_a_stale_observation_takes_nothing_over(self, store: SessionStore, dead: DeadOwners) -> None:
+        """RP13: a newer lease is not cleared by an observation of an older one."""
         seen = acquire(store, ALICE)
         store.release_lease(seen.fence)
         held = acquire(store, BOB)
@@ -157,6 +170,7 @@ class LeaseStoreConformance(StoreSuite):
         assert (taken.kind, taken.lease.fence.fencing_token) == ("fresh", 2)
 
     def test_one_of_several_racing_reclaims_wins(self, store: SessionStore, dead: DeadOwners) -> None:
+        """RP13: exactly one."""
         held = acquire(store, ALICE)
         dead.owner_ids.add("alice")
         with ThreadPoolExecutor(max_workers=4) as pool:
@@ -164,6 +178,7 @@ class LeaseStoreConformance(StoreSuite):
         assert sum(isinstance(outcome, LeaseAcquired) for outcome in outcomes) == 1
 
     def test_one_of_several_racing_first_claims_wins(self, backend: Backend) -> None:
+        """RP31: over several handles, exactly one."""
         handles = [backend.open() for _ in range(4)] if backend.shares_storage else [backend.open()] * 4
         with ThreadPoolExecutor(max_workers=4) as pool:
             outcomes = list(
@@ -172,6 +187,25 @@ class LeaseStoreConformance(StoreSuite):
         assert sum(isinstance(outcome, LeaseAcquired) for outcome in outcomes) == 1
         for handle in handles:
             handle.close()
+
+    def test_a_process_that_is_gone_is_provably_dead(self, store: SessionStore, dead: DeadOwners) -> None:
+        """RP13: a local process is dead when its pid belongs to a later one."""
+        dead.proof = is_dead
+        held = acquire(store, _process_owner(started_at_ms=current_process_identity().started_at_ms - 60_000))
+        assert isinstance(store.claim_lease("alpha", BOB, ttl_ms=TTL_MS), LeaseBusy)
+        assert isinstance(reclaim(store, BOB, held.fence), LeaseAcquired)
+
+    @pytest.mark.parametrize(
+        "change", [{}, {"host_id": "elsewhere"}, {"boot_id": "earlier"}, None], ids=["alive", "host", "boot", "opaque"]
+    )
+    def test_everybody_else_is_not_provably_dead(
+        self, store: SessionStore, dead: DeadOwners, change: dict[str, object] | None
+    ) -> None:
+        """RP13: a process that lives, is of another machine or of another boot, or that nobody can look for."""
+        dead.proof = is_dead
+        gone = {"started_at_ms": 1} if change else {}
+        held = acquire(store, ALICE if change is None else _process_owner(**gone, **change))
+        assert isinstance(reclaim(store, BOB, held.fence), LeaseBusy)
 
     def test_fencing_tokens_grow_over_a_reopen(self, backend: Backend) -> None:
         if not backend.shares_storage:
@@ -186,3 +220,8 @@ class LeaseStoreConformance(StoreSuite):
         after = backend.open()
         assert acquire(after, BOB).fence.fencing_token > 3
         after.close()
+
+
+def _process_owner(**changes: object) -> LeaseOwner:
+    process = current_process_identity().model_copy(update=changes)
+    return LeaseOwner(owner_id="alice", incarnation_id="alice:incarnation", process=process)

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lash_host.contracts.store import ReadScope, SessionStore
+from lash_host.domain.catalog import ToolState
 from lash_host.domain.frame import AgentFrame, FrameOpened, decide_open_frame
 from lash_host.domain.graph import AppendNodes, UnchangedGraph
+from lash_host.domain.plugin_state import PluginSnapshot
 from lash_host.errors import UsageFault
 from lash_host.testing.conformance.backend import Backend, StoreSuite
 from lash_host.testing.conformance.samples import SampleSession, draft, message_nodes, model_call
@@ -24,12 +26,14 @@ class LoadConformance(StoreSuite):
         assert store.load_node("nobody", "a") is None
 
     def test_the_full_graph_is_in_insertion_order(self, session: SampleSession) -> None:
+        """RP5: every node, in the order in which it was committed."""
         _branch(session)
         loaded = session.load()
         assert [node.node_id for node in loaded.graph.nodes] == ["root", "left", "right", "left-leaf", "right-leaf"]
         assert not loaded.graph.is_trimmed
 
     def test_the_active_path_is_the_ancestry_of_the_leaf(self, session: SampleSession) -> None:
+        """RP5: root first, and the leaf is the stored one."""
         _branch(session)
         loaded = session.load(ReadScope.ACTIVE_PATH)
         assert [node.node_id for node in loaded.graph.nodes] == ["root", "left", "left-leaf"]
@@ -42,6 +46,7 @@ class LoadConformance(StoreSuite):
         assert not session.load(ReadScope.CURRENT_FRAME).graph.is_trimmed
 
     def test_an_active_path_may_follow_another_leaf(self, session: SampleSession) -> None:
+        """RP5: it is the leaf of what is returned; the stored one does not move."""
         _branch(session)
         loaded = session.load(ReadScope.ACTIVE_PATH, leaf_node_id="right-leaf")
         assert [node.node_id for node in loaded.graph.nodes] == ["root", "right", "right-leaf"]
@@ -127,6 +132,19 @@ class LoadConformance(StoreSuite):
         usage = ledger[0].usage
         assert (usage.input_tokens, usage.output_tokens, usage.cache_read_input_tokens) == (11, 13, 3)
         assert usage.reasoning_output_tokens == 5
+
+    def test_a_load_gives_checkpoint_and_ledger(self, session: SampleSession) -> None:
+        """RP4: the tool state's generation, the plugins' revision and snapshot, and what was spent."""
+        tools = ToolState(generation=9).model_dump_json().encode()
+        plugins = PluginSnapshot().model_dump_json().encode()
+        spent = model_call("1", input_tokens=11, output_tokens=7, cache_read_input_tokens=3, reasoning_output_tokens=5)
+        checkpoint = draft(tool_state=tools, plugin_snapshot=plugins, plugin_snapshot_revision=12)
+        session.commit("a", checkpoint=checkpoint, model_calls=(spent,))
+        loaded = session.load()
+        assert loaded.session_id == "alpha"
+        assert ToolState.model_validate_json(loaded.tool_state or b"").generation == 9
+        assert (loaded.checkpoint.plugin_snapshot_revision, loaded.plugin_snapshot) == (12, plugins)
+        assert [entry.usage for entry in loaded.token_ledger] == [spent.usage]
 
     def test_a_call_without_tokens_is_not_in_the_ledger(self, session: SampleSession) -> None:
         session.commit("a", model_calls=(model_call("1"), model_call("2", model="other", reasoning_output_tokens=3)))
