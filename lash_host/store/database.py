@@ -79,6 +79,11 @@ class Transaction:
             for sql, params in self._database.dialect.inserts(table, rows, ignore_existing=ignore_existing):
                 self._driver.rows(sql, params)
 
+    def driver_rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Run one statement in the database's own words; its text is one of a bounded number."""
+        self.begin()
+        return self._driver.rows(sql, params)
+
     def catalog(self) -> Catalog:
         """Say whether the database is empty, ours or another program's."""
         self.begin()
@@ -222,14 +227,14 @@ class Database:
                 self._connect()
 
     def reclaim_space(self) -> None:
-        """Give the space of removed rows back, as far as the database does that."""
+        """Give the space of removed rows back, as far as the database can while others use it."""
         with self._writing:
             driver = self._usable_writer()
             try:
                 self.dialect.reclaim_space(driver)
             except self.dialect.errors as exc:
                 self._note_fatal(exc)
-                raise self.dialect.translate(exc, url=self.url) from exc
+                _log.warning("the space of removed rows of %s was not given back: %s", self.url.text, exc)
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the database file. What it holds is safe in either place."""
