@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, func, literal_column, select
+from sqlalchemy import BindParameter, ColumnElement, Select, Table, bindparam, func, literal_column, select
 
 from lash_host.contracts.store import PersistedSession, ReadScope
 from lash_host.domain.graph import SessionGraph, SessionNode
@@ -22,63 +21,75 @@ from lash_host.store.work import Engine
 
 __all__ = ["load_blob", "load_node", "load_session"]
 
-blobs, model_calls = rows_of(schema.blobs), rows_of(schema.model_calls)
-nodes, sessions = rows_of(schema.nodes), rows_of(schema.sessions)
-
-_HEAD = select(
-    sessions.c.session_key,
-    sessions.c.head_revision,
-    sessions.c.leaf_node_id,
-    sessions.c.live_nodes,
-    sessions.c.current_frame_id,
-    sessions.c.frame_start_key,
-    sessions.c.replaced_before_key,
-    sessions.c.frames,
-    sessions.c.policy,
-    sessions.c.checkpoint,
-    sessions.c.checkpoint_ref,
-).where(sessions.c.session_id == bindparam("session_id"), sessions.c.head_revision > literal_column("0"))
-
-_SESSION_KEY = select(sessions.c.session_key, sessions.c.replaced_before_key).where(
-    sessions.c.session_id == bindparam("session_id")
-)
-
-_LIVE = (
-    nodes.c.session_key == bindparam("session_key"),
-    nodes.c.node_key >= bindparam("live_from"),
-    nodes.c.tombstoned.is_(False),
-)
-_NODE_COLUMNS = (
-    nodes.c.node_id,
-    nodes.c.parent_node_id,
-    nodes.c.frame_id,
-    nodes.c.created_at_us,
-    nodes.c.kind,
-    nodes.c.label,
-    nodes.c.payload,
-)
-_NODES = select(*_NODE_COLUMNS).where(*_LIVE).order_by(nodes.c.node_key)
-_FRAME_NODES = (
-    select(*_NODE_COLUMNS)
-    .where(*_LIVE, nodes.c.frame_id == bindparam("frame_id"), nodes.c.node_key >= bindparam("frame_start_key"))
-    .order_by(nodes.c.node_key)
-)
-_NODE = select(*_NODE_COLUMNS).where(*_LIVE, nodes.c.node_id == bindparam("node_id"))
-_PARENTS = select(nodes.c.node_id, nodes.c.parent_node_id, nodes.c.node_key).where(*_LIVE)
+_HEAD_COLUMNS = (
+    "session_key", "head_revision", "leaf_node_id", "live_nodes", "current_frame_id", "frame_start_key",
+    "replaced_before_key", "frames", "policy", "checkpoint", "checkpoint_ref",
+)  # fmt: skip
+_NODE_COLUMNS = ("node_id", "parent_node_id", "frame_id", "created_at_us", "kind", "label", "payload")
 _NODE_BATCH = 256
+_COUNTERS = tuple(TokenUsage.model_fields)
+_BLOB = select(schema.blobs.c.body).where(schema.blobs.c.ref == bindparam("ref"))
 
-_COUNTERS = tuple(model_calls.c[name] for name in TokenUsage.model_fields)
-_TOTAL: ColumnElement[int] = sum(
-    (model_calls.c[name] for name in TokenUsage.model_fields if not name.startswith("reasoning")),
-    start=literal_column("0"),
-)
-_LEDGER = (
-    select(model_calls.c.source, model_calls.c.model, *(func.sum(counter) for counter in _COUNTERS))
-    .where(model_calls.c.session_key == bindparam("session_key"), literal_column("0") != _TOTAL)
-    .group_by(model_calls.c.source, model_calls.c.model)
-    .order_by(func.min(model_calls.c.call_key))
-)
-_BLOB = select(blobs.c.body).where(blobs.c.ref == bindparam("ref"))
+
+class _Queries:
+    """What a load asks, of the tables or of the views over every committed row."""
+
+    def __init__(self, of: Callable[[Table], Table]) -> None:
+        self._nodes = nodes = of(schema.nodes)
+        sessions = of(schema.sessions)
+        is_it = sessions.c.session_id == bindparam("session_id")
+        self._live = (
+            nodes.c.session_key == bindparam("session_key"),
+            nodes.c.node_key >= bindparam("live_from"),
+            nodes.c.tombstoned.is_(False),
+        )
+        self._columns = tuple(nodes.c[name] for name in _NODE_COLUMNS)
+        self.head = select(*(sessions.c[name] for name in _HEAD_COLUMNS)).where(
+            is_it, sessions.c.head_revision > literal_column("0")
+        )
+        self.place = select(sessions.c.session_key, sessions.c.replaced_before_key).where(is_it)
+        self.nodes = select(*self._columns).where(*self._live).order_by(nodes.c.node_key)
+        self.frame_nodes = (
+            select(*self._columns)
+            .where(
+                *self._live, nodes.c.frame_id == bindparam("frame_id"), nodes.c.node_key >= bindparam("frame_start_key")
+            )
+            .order_by(nodes.c.node_key)
+        )
+        self.node = select(*self._columns).where(*self._live, nodes.c.node_id == bindparam("node_id"))
+        self.parents = select(nodes.c.node_id, nodes.c.parent_node_id, nodes.c.node_key).where(*self._live)
+        self.ledger = _ledger_query(of(schema.model_calls))
+        self._by_keys: Select[Any] | None = None
+
+    @property
+    def by_keys(self) -> Select[Any]:
+        """Nodes by their keys, a batch at a time."""
+        if self._by_keys is None:
+            wanted: list[BindParameter[int]] = [bindparam(f"key_{n}") for n in range(_NODE_BATCH)]
+            key = self._nodes.c.node_key
+            span = key.between(bindparam("first"), bindparam("last"))
+            self._by_keys = select(*self._columns).where(*self._live, span, key.in_(wanted))
+        return self._by_keys
+
+
+def _ledger_query(calls: Table) -> Select[Any]:
+    counted = [name for name in _COUNTERS if not name.startswith("reasoning")]
+    total: ColumnElement[int] = sum((calls.c[name] for name in counted), start=literal_column("0"))
+    return (
+        select(calls.c.source, calls.c.model, *(func.sum(calls.c[name]) for name in _COUNTERS))
+        .where(calls.c.session_key == bindparam("session_key"), literal_column("0") != total)
+        .group_by(calls.c.source, calls.c.model)
+        .order_by(func.min(calls.c.call_key))
+    )
+
+
+_TABLES, _ROWS = _Queries(lambda table: table), _Queries(rows_of)
+
+
+def _queries(engine: Engine, session_id: str) -> _Queries:
+    """Ask the tables, which is faster, where they hold all of the session."""
+    return _TABLES if engine.fold(session_id) else _ROWS
+
 
 Row = Sequence[Any]
 
@@ -89,13 +100,14 @@ def load_session(
     """Load a session; see `CommitStore.load_session`."""
     if leaf_node_id is not None and scope is not ReadScope.ACTIVE_PATH:
         raise UsageFault(f"leaf_node_id goes with scope active_path, not with {scope.value}")
+    queries = _queries(engine, session_id)
     with engine.read() as transaction:
-        head = transaction.row(_HEAD, {"session_id": session_id})
+        head = transaction.row(queries.head, {"session_id": session_id})
         if head is None:
             return None
         key, revision, stored_leaf, live_nodes, frame_id, frame_start, live_from, *texts, ref = head
         frames, policy, checkpoint = texts
-        span = _Span(session_key=key, live_from=live_from)
+        span = _Span(queries=queries, session_key=key, live_from=live_from)
         manifest = load_checkpoint(checkpoint)
         leaf = stored_leaf if leaf_node_id is None else leaf_node_id
         match scope:
@@ -106,7 +118,7 @@ def load_session(
             case ReadScope.CURRENT_FRAME:
                 loaded = _frame_nodes(transaction, span, leaf, frame_id, frame_start)
         bodies = _bodies(transaction, session_id, manifest)
-        ledger = _ledger(transaction.rows(_LEDGER, {"session_key": key}))
+        ledger = _ledger(transaction.rows(queries.ledger, {"session_key": key}))
     return PersistedSession(
         session_id=session_id,
         head_revision=revision,
@@ -124,12 +136,13 @@ def load_session(
 
 def load_node(engine: Engine, session_id: str, node_id: str) -> SessionNode | None:
     """Load one node; see `CommitStore.load_node`."""
+    queries = _queries(engine, session_id)
     with engine.read() as transaction:
-        session = transaction.row(_SESSION_KEY, {"session_id": session_id})
+        session = transaction.row(queries.place, {"session_id": session_id})
         if session is None:
             return None
-        span = _Span(session_key=session[0], live_from=session[1])
-        row = transaction.row(_NODE, span.params(node_id=node_id))
+        span = _Span(queries=queries, session_key=session[0], live_from=session[1])
+        row = transaction.row(queries.node, span.params(node_id=node_id))
     return None if row is None else _node(row)
 
 
@@ -144,6 +157,7 @@ def load_blob(engine: Engine, ref: str) -> bytes | None:
 class _Span:
     """Where a session's live nodes are."""
 
+    queries: _Queries
     session_key: int
     live_from: int
 
@@ -153,12 +167,12 @@ class _Span:
 
 
 def _all_nodes(transaction: Transaction, span: _Span) -> list[SessionNode]:
-    return [_node(row) for row in transaction.rows(_NODES, span.params())]
+    return [_node(row) for row in transaction.rows(span.queries.nodes, span.params())]
 
 
 def _path_nodes(transaction: Transaction, span: _Span, leaf: str | None) -> list[SessionNode]:
     """Follow parents over ids alone; payloads are read of the path only."""
-    links = transaction.rows(_PARENTS, span.params())
+    links = transaction.rows(span.queries.parents, span.params())
     parents = {node_id: parent for node_id, parent, _ in links}
     path: list[str] = []
     at = leaf
@@ -181,16 +195,9 @@ def _nodes_by_key(transaction: Transaction, span: _Span, node_keys: list[int]) -
         batch = node_keys[start : start + _NODE_BATCH]
         padded = [*batch, *batch[:1] * (_NODE_BATCH - len(batch))]
         params = span.params(first=min(batch), last=max(batch))
-        rows = transaction.rows(_by_keys(), params | {f"key_{n}": value for n, value in enumerate(padded)})
+        rows = transaction.rows(span.queries.by_keys, params | {f"key_{n}": value for n, value in enumerate(padded)})
         found.extend(_node(row) for row in rows)
     return found
-
-
-@lru_cache(maxsize=1)
-def _by_keys() -> Select[Any]:
-    wanted: list[BindParameter[int]] = [bindparam(f"key_{n}") for n in range(_NODE_BATCH)]
-    span = nodes.c.node_key.between(bindparam("first"), bindparam("last"))
-    return select(*_NODE_COLUMNS).where(*_LIVE, span, nodes.c.node_key.in_(wanted))
 
 
 def _frame_nodes(
@@ -198,9 +205,9 @@ def _frame_nodes(
 ) -> list[SessionNode]:
     """Follow parents inside the frame. A leaf outside it, as of a frame without nodes yet, is loaded alone."""
     params = span.params(frame_id=frame_id, frame_start_key=frame_start)
-    found = {row[0]: row for row in transaction.rows(_FRAME_NODES, params)}
+    found = {row[0]: row for row in transaction.rows(span.queries.frame_nodes, params)}
     if leaf is not None and leaf not in found:
-        row = transaction.row(_NODE, span.params(node_id=leaf))
+        row = transaction.row(span.queries.node, span.params(node_id=leaf))
         return [] if row is None else [_node(row)]
     path: list[SessionNode] = []
     at = leaf

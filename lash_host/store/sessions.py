@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, Table, bindparam, delete, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, func, literal_column, select
 from sqlalchemy.sql.dml import ReturningDelete
 
 from lash_host.contracts.store import DeletionReport, StoreInfo
@@ -18,37 +18,32 @@ from lash_host.store.work import Engine
 
 __all__ = ["delete_session", "list_sessions", "session_info", "store_info"]
 
-sessions, nodes, turns = rows_of(schema.sessions), rows_of(schema.nodes), rows_of(schema.turns)
-blobs, meta = rows_of(schema.blobs), rows_of(schema.meta)
-
-_IS_SESSION = sessions.c.head_revision > literal_column("0")
-_INFO = select(
-    sessions.c.session_id,
-    sessions.c.parent_session_id,
-    sessions.c.root_session_id,
-    sessions.c.title,
-    sessions.c.created_at_us,
-    sessions.c.last_turn_at_us,
-    sessions.c.head_revision,
-    sessions.c.model,
-    sessions.c.provider_id,
-    sessions.c.turns,
-).where(_IS_SESSION)
-_ONE = _INFO.where(sessions.c.session_id == bindparam("session_id"))
-_NEWEST_FIRST = (sessions.c.last_turn_at_us.desc().nulls_last(), sessions.c.session_key.desc())
-_LIST = _INFO.order_by(*_NEWEST_FIRST).limit(bindparam("limit"))
-_CHILDREN = (
-    _INFO.where(sessions.c.parent_session_id == bindparam("parent")).order_by(*_NEWEST_FIRST).limit(bindparam("limit"))
-)
+_INFO_COLUMNS = tuple(name for name in SessionInfo.model_fields)
 _NO_LIMIT = 2**62
 
-_COUNTS: tuple[Select[Any], ...] = (
-    select(func.count()).select_from(sessions).where(_IS_SESSION),
-    select(func.coalesce(func.sum(sessions.c.live_nodes), literal_column("0"))).select_from(sessions),
-    select(func.count()).select_from(turns).where(turns.c.outcome.is_not(None)),
-    select(func.count(), func.coalesce(func.sum(blobs.c.size_bytes), literal_column("0"))).select_from(blobs),
-)
-_META = select(meta.c.key, meta.c.value)
+
+class _Queries:
+    """What is asked about sessions, of the tables or of the views over every committed row."""
+
+    def __init__(self, of: Callable[[Table], Table]) -> None:
+        sessions, turns = of(schema.sessions), of(schema.turns)
+        is_session = sessions.c.head_revision > literal_column("0")
+        info = select(*(sessions.c[name] for name in _INFO_COLUMNS)).where(is_session)
+        newest_first = (sessions.c.last_turn_at_us.desc().nulls_last(), sessions.c.session_key.desc())
+        of_parent = sessions.c.parent_session_id == bindparam("parent")
+        self.one = info.where(sessions.c.session_id == bindparam("session_id"))
+        self.all = info.order_by(*newest_first).limit(bindparam("limit"))
+        self.children = info.where(of_parent).order_by(*newest_first).limit(bindparam("limit"))
+        zero: ColumnElement[int] = literal_column("0")
+        self.counts: tuple[Select[Any], ...] = (
+            select(func.count(), func.coalesce(func.sum(sessions.c.live_nodes), zero)).where(is_session),
+            select(func.count()).select_from(turns).where(turns.c.outcome.is_not(None)),
+            select(func.count(), func.coalesce(func.sum(schema.blobs.c.size_bytes), zero)).select_from(schema.blobs),
+        )
+
+
+_TABLES, _ROWS = _Queries(lambda table: table), _Queries(rows_of)
+_META = select(schema.meta.c.key, schema.meta.c.value)
 
 
 def _delete(table: Table) -> ReturningDelete[Any]:
@@ -69,19 +64,21 @@ _KEY = select(schema.sessions.c.session_key, schema.sessions.c.head_revision).wh
 
 def session_info(engine: Engine, session_id: str) -> SessionInfo | None:
     """Tell what a session is; see `CommitStore.session_info`."""
+    queries = _TABLES if engine.fold(session_id) else _ROWS
     with engine.read() as transaction:
-        row = transaction.row(_ONE, {"session_id": session_id})
+        row = transaction.row(queries.one, {"session_id": session_id})
     return None if row is None else _info(row)
 
 
 def list_sessions(engine: Engine, *, parent_session_id: str | None, limit: int | None) -> list[SessionInfo]:
     """List sessions; see `CommitStore.list_sessions`."""
     params: dict[str, Any] = {"limit": _NO_LIMIT if limit is None else limit}
+    queries = _TABLES if engine.fold() else _ROWS
     with engine.read() as transaction:
         if parent_session_id is None:
-            rows = transaction.rows(_LIST, params)
+            rows = transaction.rows(queries.all, params)
         else:
-            rows = transaction.rows(_CHILDREN, params | {"parent": parent_session_id})
+            rows = transaction.rows(queries.children, params | {"parent": parent_session_id})
     return [_info(row) for row in rows]
 
 
@@ -114,9 +111,10 @@ def delete_rows(transaction: Transaction, session_id: str) -> DeletionReport:
 
 def store_info(engine: Engine, *, url: StoreUrl, size_bytes: int | None) -> StoreInfo:
     """Tell what the store is; see `SessionStore.info`."""
+    queries = _TABLES if engine.fold() else _ROWS
     with engine.read() as transaction:
         facts = dict(transaction.rows(_META))
-        session_count, node_count, turn_count, blob_count = (transaction.rows(query)[0] for query in _COUNTS)
+        session_counts, turn_count, blob_count = (transaction.rows(query)[0] for query in queries.counts)
     return StoreInfo(
         url=url.text,
         dialect=url.dialect,
@@ -124,8 +122,8 @@ def store_info(engine: Engine, *, url: StoreUrl, size_bytes: int | None) -> Stor
         schema_version=int(facts["schema_version"]),
         created_at_us=int(facts["created_at_us"]),
         size_bytes=size_bytes,
-        sessions=session_count[0],
-        nodes=node_count[0],
+        sessions=session_counts[0],
+        nodes=int(session_counts[1]),
         turns=turn_count[0],
         blobs=blob_count[0],
         blob_bytes=int(blob_count[1]),
@@ -133,4 +131,4 @@ def store_info(engine: Engine, *, url: StoreUrl, size_bytes: int | None) -> Stor
 
 
 def _info(row: Sequence[Any]) -> SessionInfo:
-    return SessionInfo(**dict(zip(_INFO.selected_columns.keys(), row, strict=True)))
+    return SessionInfo(**dict(zip(_INFO_COLUMNS, row, strict=True)))

@@ -169,8 +169,13 @@ class Engine(ABC):
         """Read on one snapshot: through ``lash_rows`` all that was committed; through the tables what is folded."""
 
     @abstractmethod
-    def fold(self, session_id: str | None = None) -> None:
-        """See to it that the tables hold all that was committed before the call, of one session or of all."""
+    def fold(self, session_id: str | None = None) -> bool:
+        """See to it that the tables hold all that was committed before the call, of one session or of all.
+
+        Returns:
+            Whether they do. Where nothing can be written, what is not folded is still to be read through ``lash_rows``,
+            which costs more.
+        """
 
     @abstractmethod
     def exclusive(self) -> AbstractContextManager[Transaction]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -11,10 +12,11 @@ from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import func, select
 
-from lash_host.errors import StoreError
+from lash_host.errors import StoreError, StoreUnwritable
 from lash_host.store.attachment_bytes import AttachmentBytes, FileBytes, MemoryBytes, attachments_folder
 from lash_host.store.database import Database, Transaction
 from lash_host.store.keys import KeySequence
+from lash_host.store.logged.entries import Entry
 from lash_host.store.logged.folding import Folder
 from lash_host.store.logged.memory import Memory
 from lash_host.store.logged.work import Deferred, LoggedWork
@@ -25,10 +27,11 @@ from lash_host.store.work import Engine, Work
 
 __all__ = ["LoggedEngine", "SharedLog"]
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 _MOST_AT_ONCE = 128
-_LAST_ENTRY = select(func.max(commit_log.c.entry_key))
 _LAST_SESSION = select(func.max(rows_of(sessions).c.session_key))
 
 
@@ -80,11 +83,7 @@ class SharedLog:
         self._session_keys: KeySequence | None = None
         path = database.url.path
         self.attachment_bytes: AttachmentBytes = MemoryBytes() if path is None else FileBytes(attachments_folder(path))
-        with database.read() as transaction:
-            last = transaction.row(_LAST_ENTRY)
-        self._entry_keys = KeySequence(0 if last is None or last[0] is None else last[0])
-        if self._entry_keys.last:
-            self._folder.fold()
+        self._entry_keys = KeySequence(self._folder.recover())
 
     def run(self, operation: Callable[[Work], T], surroundings: Surroundings) -> T:
         """Run an operation; see `Engine.run`."""
@@ -96,9 +95,16 @@ class SharedLog:
                     self._serve()
         return request.result()
 
-    def fold(self) -> None:
-        """Fold the log; see `Engine.fold`."""
-        self._folder.fold()
+    def fold(self, session_id: str | None) -> bool:
+        """Fold the log where it holds something of a session; see `Engine.fold`."""
+        if self._folder.is_folded(session_id):
+            return True
+        try:
+            self._folder.fold()
+        except StoreUnwritable as exc:
+            _log.warning("the log of %s could not be folded: %s", self.database.url.text, exc)
+            return False
+        return True
 
     @contextmanager
     def exclusive(self, surroundings: Surroundings) -> Generator[Transaction]:
@@ -147,6 +153,7 @@ class SharedLog:
     def _decide(self, batch: list[_Request[Any]], transaction: Transaction) -> list[_Decided]:
         decided: list[_Decided] = []
         busy: set[str] = set()
+        unfolded = self._folder.unfolded()
         for request in batch:
             work = LoggedWork(
                 memory=self._memory,
@@ -154,6 +161,7 @@ class SharedLog:
                 surroundings=request.surroundings,
                 session_keys=lambda: self._keys_of_sessions(transaction),
                 busy=busy,
+                unfolded=unfolded,
             )
             try:
                 answer = request.operation(work)
@@ -168,19 +176,21 @@ class SharedLog:
                 busy |= work.touched
         return decided
 
-    def _write(self, decided: list[_Decided], transaction: Transaction) -> int:
+    def _write(self, decided: list[_Decided], transaction: Transaction) -> list[tuple[int, Entry]]:
         entries = [entry for one in decided if (entry := one.work.entry()) is not None]
         bodies = {ref: row for one in decided for ref, row in one.work.blobs.items()}
         if bodies:
             transaction.insert(blobs, list(bodies.values()), ignore_existing=True)
-        if entries:
-            keys = self._entry_keys.take(len(entries), now_us=decided[0].work.now_us)
-            rows = [(key, *entry) for key, entry in zip(keys, entries, strict=True)]
-            reached("before_sync")
-            transaction.insert(commit_log, rows, alone=not transaction.has_begun)
-        return len(entries)
+        if not entries:
+            return []
+        keys = self._entry_keys.take(len(entries), now_us=decided[0].work.now_us)
+        written = list(zip(keys, entries, strict=True))
+        reached("before_sync")
+        rows = [(key, *entry.texts()) for key, entry in written]
+        transaction.insert(commit_log, rows, alone=not transaction.has_begun)
+        return written
 
-    def _landed(self, decided: list[_Decided], written: int) -> None:
+    def _landed(self, decided: list[_Decided], written: list[tuple[int, Entry]]) -> None:
         if written:
             reached("after_sync")
             self._folder.note(written)
@@ -234,9 +244,9 @@ class LoggedEngine(Engine):
         """Read on one snapshot."""
         return self._log.database.read()
 
-    def fold(self, session_id: str | None = None) -> None:  # noqa: ARG002 - a fold takes the whole log
-        """Fold the log."""
-        self._log.fold()
+    def fold(self, session_id: str | None = None) -> bool:
+        """Fold the log where that is needed."""
+        return self._log.fold(session_id)
 
     def exclusive(self) -> AbstractContextManager[Transaction]:
         """Change the tables directly."""

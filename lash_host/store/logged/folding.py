@@ -5,71 +5,111 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
 from weakref import WeakMethod
 
-from sqlalchemy import literal_column, select
+from sqlalchemy import bindparam, delete, func, select
 
 from lash_host.errors import StoreError
-from lash_host.store.database import Database
-from lash_host.store.logged.sql import fold_statements
+from lash_host.store.database import Database, Transaction
+from lash_host.store.logged.entries import Entry, read_log
+from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE
 from lash_host.store.points import reached
-from lash_host.store.schema import commit_log
+from lash_host.store.schema import SCHEMA, commit_log
+from lash_host.store.state import Row, StateTable
 
 __all__ = ["Folder"]
 
 _log = logging.getLogger(__name__)
 
-_ANYTHING = select(commit_log.c.entry_key).limit(literal_column("1"))
-
 _ENTRIES = 256
-"""So many entries are folded at once: more would make reads slower, fewer cost more a commit."""
+"""So many entries are folded at once: more would make memory and recovery larger, fewer cost more a commit."""
 
 _IDLE_S = 0.5
 _RETRY_S = 5.0
+
+_EMPTY_UP_TO = delete(commit_log).where(commit_log.c.entry_key <= bindparam("last_key"))
+_LAST = select(func.max(commit_log.c.entry_key))
 
 
 class Folder:
     """Folds when enough has come together, when nothing has come for a while, and when it is told to.
 
-    A fold reads the log as its transaction sees it, and deletes just that. What is written meanwhile is for the next
-    one; a crash anywhere leaves either all of it or none of it done.
+    What is to be folded is remembered since it was written; the log itself is read when the store is opened. A fold is
+    one transaction that also empties the log as far as it folded it: a crash leaves all of it done, or none.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = tuple(fold_statements())
         self.folding = threading.RLock()
         """Held during a fold; whoever holds it has the tables to itself but for the log and the blobs."""
-        self._waiting = 0
         self._noted = threading.Condition()
+        self._entries: deque[tuple[int, Entry]] = deque()
+        self._latest: dict[str, int] = {}
         self._is_closed = False
         self._thread: threading.Thread | None = None
 
-    def note(self, entries: int) -> None:
+    def recover(self) -> int:
+        """Fold what an earlier process left in the log; give the greatest key that is in it, or 0.
+
+        Raises:
+            StoreError: The log cannot be read, or the database not be written.
+        """
+        with self._database.read() as transaction:
+            last = transaction.row(_LAST)
+            if last is None or last[0] is None:
+                return 0
+            entries = read_log(transaction)
+        with self._database.aside() as transaction:
+            _fold(transaction, entries)
+        return entries[-1][0]
+
+    def note(self, entries: Iterable[tuple[int, Entry]]) -> None:
         """Take note of entries that were written."""
         with self._noted:
-            was, self._waiting = self._waiting, self._waiting + entries
+            was = len(self._entries)
+            for key, entry in entries:
+                self._entries.append((key, entry))
+                self._latest[entry.session_id] = key
             if self._thread is None and not self._is_closed:
                 self._start()
-            elif was == 0 or self._waiting >= _ENTRIES:
+            elif was == 0 or len(self._entries) >= _ENTRIES:
                 self._noted.notify()
 
+    def is_folded(self, session_id: str | None = None) -> bool:
+        """Whether the tables hold all that was written, of one session or of all."""
+        return session_id not in self._latest if session_id is not None else not self._entries
+
+    def unfolded(self) -> frozenset[str]:
+        """Give the sessions of which the tables may lack something; a transaction begun after this has all others."""
+        with self._noted:
+            return frozenset(self._latest)
+
     def fold(self) -> None:
-        """Fold all that was committed before the call.
+        """Fold all that was written before the call.
 
         Raises:
             StoreError: The database cannot be written; what was committed is in the log as before.
         """
         with self.folding:
             with self._noted:
-                self._waiting = 0
+                entries = list(self._entries)
+            if not entries:
+                return
             with self._database.aside() as transaction:
-                if transaction.row(_ANYTHING) is None:
-                    return
-                for statement in self._statements:
-                    transaction.script(statement)
+                _fold(transaction, entries)
                 reached("in_fold")
             reached("after_fold")
+            with self._noted:
+                for _ in entries:
+                    self._entries.popleft()
+                last = entries[-1][0]
+                for session_id in {entry.session_id for _, entry in entries}:
+                    if self._latest.get(session_id, last + 1) <= last:
+                        del self._latest[session_id]
 
     def close(self) -> None:
         """Stop folding in the background. Closing twice is no error."""
@@ -93,16 +133,42 @@ class Folder:
             except StoreError as exc:
                 _log.warning("the log of %s could not be folded: %s", self._database.url.text, exc)
                 with self._noted:
-                    self._waiting += 1
                     self._noted.wait_for(lambda: self._is_closed, _RETRY_S)
 
     def _wait(self) -> bool:
         """Wait until there is something to fold; False when there never will be again."""
         with self._noted:
-            self._noted.wait_for(lambda: self._waiting or self._is_closed)
-            while not self._is_closed and self._waiting < _ENTRIES:
-                before = self._waiting
-                self._noted.wait_for(lambda: self._is_closed or self._waiting >= _ENTRIES, _IDLE_S)
-                if self._waiting == before:
+            self._noted.wait_for(lambda: self._entries or self._is_closed)
+            while not self._is_closed and 0 < (before := len(self._entries)) < _ENTRIES:
+                self._noted.wait_for(lambda: self._is_closed or len(self._entries) >= _ENTRIES, _IDLE_S)
+                if len(self._entries) == before:
                     break
             return not self._is_closed
+
+
+def _fold(transaction: Transaction, entries: Sequence[tuple[int, Entry]]) -> None:
+    for name, table in ADDED_TABLES.items():
+        transaction.insert(table, [row for _, entry in entries for row in entry.added.get(name, ())])
+    for state in LOGGED_STATE:
+        latest: dict[tuple[Any, ...], Row | None] = {}
+        for _, entry in entries:
+            for change in entry.changes:
+                if change.state is state:
+                    latest[change.session_key, *change.key] = change.row
+        if latest:
+            _write_state(transaction, state, latest)
+    transaction.rows(_EMPTY_UP_TO, {"last_key": entries[-1][0]})
+
+
+def _write_state(transaction: Transaction, state: StateTable, latest: dict[tuple[Any, ...], Row | None]) -> None:
+    transaction.driver_rows(_delete_keys(state), [list(column) for column in zip(*latest, strict=True)])
+    names = state.table.columns.keys()
+    transaction.insert(state.table, [tuple(row[name] for name in names) for row in latest.values() if row is not None])
+
+
+@cache
+def _delete_keys(state: StateTable) -> str:
+    key = ("session_key", *state.key)
+    wanted = ", ".join(f"unnest(${n}) AS {name}" for n, name in enumerate(key, start=1))
+    same = " AND ".join(f"t.{name} = w.{name}" for name in key)
+    return f"DELETE FROM {SCHEMA}.{state.table.name} AS t USING (SELECT {wanted}) AS w WHERE {same}"

@@ -1,4 +1,4 @@
-"""SQL that reads the commit log: views over every committed row, and the fold of the log into the tables.
+"""SQL that reads the commit log: views over every committed row, whether or not the log was folded.
 
 The text is DuckDB's. A log row holds the rows it adds or changes as JSON arrays in their table's order of columns:
 ``facts`` and ``nodes`` rows that are added once, ``state`` rows of state tables as they are now (a column that is fixed
@@ -28,7 +28,7 @@ from lash_host.store.schema import (
 )
 from lash_host.store.state import STATE_TABLES, StateTable
 
-__all__ = ["ADDED_TABLES", "LOGGED_STATE", "SESSIONS", "fold_statements", "rows_views"]
+__all__ = ["ADDED_TABLES", "LOGGED_STATE", "SESSIONS", "rows_views"]
 
 ADDED_TABLES = {"nodes": nodes, "commits": commits, "turns": turns, "model_calls": model_calls,
                 "tool_calls": tool_calls, "hook_calls": hook_calls}  # fmt: skip
@@ -62,27 +62,6 @@ def rows_views() -> Iterator[str]:
         else:
             continue
         yield f"CREATE OR REPLACE VIEW {ROWS_SCHEMA}.{name} AS {body}"
-
-
-def fold_statements() -> Iterator[str]:
-    """Give the statements that fold the log as their transaction sees it, and empty it."""
-    for table in ADDED_TABLES.values():
-        yield f"INSERT INTO {SCHEMA}.{table.name} ({_names(table)}) {_select_added(table)}"
-    for state in LOGGED_STATE:
-        name = f"{SCHEMA}.{state.table.name}"
-        folded = f"folded_{state.table.name}"
-        key = _key(state)
-        yield f"CREATE OR REPLACE TEMP TABLE {folded} AS {_merged(state)}"
-        if state is SESSIONS:
-            changes = ", ".join(f"{c.name} = excluded.{c.name}" for c in state.table.columns if c.name not in key)
-            rows = f"SELECT * EXCLUDE (gone) FROM {folded}"
-            yield f"INSERT INTO {name} BY NAME {rows} ON CONFLICT DO UPDATE SET {changes}"
-        else:
-            same = " AND ".join(f"t.{c} = f.{c}" for c in key)
-            yield f"DELETE FROM {name} AS t USING {folded} AS f WHERE {same}"
-            yield f"INSERT INTO {name} BY NAME SELECT * EXCLUDE (gone) FROM {folded} WHERE NOT gone"
-        yield f"DROP TABLE {folded}"
-    yield f"DELETE FROM {_LOG}"
 
 
 def _state_of(table: Table) -> StateTable | None:

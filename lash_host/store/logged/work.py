@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -12,10 +11,11 @@ from sqlalchemy import Table
 from lash_host.domain.graph import GraphDelta
 from lash_host.domain.lease import LeaseOwner
 from lash_host.store.database import Transaction
-from lash_host.store.head import HEAD_COLUMNS, Head
+from lash_host.store.head import Head
 from lash_host.store.keys import KeySequence
-from lash_host.store.logged import queries
+from lash_host.store.logged.entries import Entry, StateChange
 from lash_host.store.logged.memory import MOST_IDS, Memory, SessionIds, SessionMemory
+from lash_host.store.logged.queries import ROWS, TABLES, Queries, missing_blobs
 from lash_host.store.logged.sql import SESSIONS
 from lash_host.store.schema import nodes, turns
 from lash_host.store.state import Row, StateTable
@@ -42,9 +42,10 @@ class LoggedWork(Work):
         surroundings: Surroundings,
         session_keys: Callable[[], KeySequence],
         busy: AbstractSet[str],
+        unfolded: AbstractSet[str],
     ) -> None:
         self._memory, self._transaction, self._surroundings = memory, transaction, surroundings
-        self._session_keys, self._busy = session_keys, busy
+        self._session_keys, self._busy, self._unfolded = session_keys, busy, unfolded
         self._now_us = surroundings.now_us()
         self._sessions: dict[str, SessionMemory] = {}
         self._heads: dict[str, Head] = {}
@@ -122,7 +123,7 @@ class LoggedWork(Work):
         loaded = session.rows.get(state.table.name)
         candidates = [row for row in (loaded or {}).values() if row[column] == value]
         if not candidates and session.written is not None and (loaded is None or state.settled is not None):
-            candidates = queries.find(self._transaction, state, head.session_key, column, value)
+            candidates = self._queries(head.session_id).find(self._transaction, state, head.session_key, column, value)
         for row in candidates:
             key = state.key_of(row)
             if key not in changed:
@@ -132,7 +133,7 @@ class LoggedWork(Work):
 
     def following(self, state: StateTable, head: Head, *, order_from: int) -> list[Row]:
         """Give a session's rows from a place on."""
-        found = queries.following(self._transaction, state, head.session_key, order_from)
+        found = self._queries(head.session_id).following(self._transaction, state, head.session_key, order_from)
         rows: dict[Key, Row | None] = {state.key_of(row): row for row in found}
         self._existed.update((state.table.name, key) for key in rows)
         rows.update(self._changed.get(state.table.name, {}))
@@ -158,16 +159,16 @@ class LoggedWork(Work):
         ids = self._ids(head)
         if not head.is_session or (ids is not None and turn_id not in ids.turns):
             return None
-        return queries.stored_turn(self._transaction, head.session_key, turn_id)
+        return self._queries(head.session_id).stored_turn(self._transaction, head.session_key, turn_id)
 
     def known_nodes(self, head: Head, delta: GraphDelta) -> AbstractSet[str]:
         """Give the ids of live nodes."""
         ids = self._ids(head)
-        return queries.known_nodes(self._transaction, head, delta) if ids is None else ids.nodes
+        return self._queries(head.session_id).known_nodes(self._transaction, head, delta) if ids is None else ids.nodes
 
     def missing_blobs(self, refs: AbstractSet[str]) -> AbstractSet[str]:
         """Give the blobs that are not stored."""
-        return queries.missing_blobs(self._transaction, refs - self.blobs.keys())
+        return missing_blobs(self._transaction, refs - self.blobs.keys())
 
     def add_blobs(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Store blobs."""
@@ -177,19 +178,14 @@ class LoggedWork(Work):
         """Wake those who wait for work."""
         self.announces = True
 
-    def entry(self) -> tuple[int, str | None, str | None, str | None] | None:
-        """Give what the log is to hold: session key, state, facts, nodes. None when nothing is to be written."""
-        state = self._state_members()
-        facts = {name: rows for name, rows in self._added.items() if name != nodes.name}
-        new_nodes = self._added.get(nodes.name)
-        if not (state or facts or new_nodes):
+    def entry(self) -> Entry | None:
+        """Give what is to be written; None where that is nothing."""
+        changes = [*self._changed_heads(), *self._changed_rows()]
+        if not (changes or self._added):
             return None
-        return (
-            self._session_key,
-            _json(state) if state else None,
-            _json(facts) if facts else None,
-            _json({nodes.name: new_nodes}) if new_nodes else None,
-        )
+        heads = {session_id: self.head(session_id) for session_id in self._sessions}
+        session_id = next(name for name, head in heads.items() if head and head.session_key == self._session_key)
+        return Entry(session_id=session_id, session_key=self._session_key, changes=changes, added=self._added)
 
     def apply(self) -> None:
         """Take what was written into memory: it has landed."""
@@ -219,6 +215,9 @@ class LoggedWork(Work):
             elif row["session_key"] == session.head.session_key:
                 known[key] = row
 
+    def _queries(self, session_id: str) -> Queries:
+        return ROWS if session_id in self._unfolded else TABLES
+
     def _session(self, session_id: str) -> SessionMemory:
         known = self._sessions.get(session_id)
         if known is None:
@@ -226,7 +225,7 @@ class LoggedWork(Work):
                 raise Deferred
             known = self._memory.get(session_id)
             if known is None:
-                written = queries.head(self._transaction, session_id)
+                written = self._queries(session_id).head(self._transaction, session_id)
                 known = self._memory.remember(session_id, written, now_ms=self.now_ms)
             self._sessions[session_id] = known
         return known
@@ -235,7 +234,11 @@ class LoggedWork(Work):
         session = self._session(head.session_id)
         known = session.rows.get(state.table.name)
         if known is None:
-            rows = queries.live(self._transaction, state, head.session_key) if session.written is not None else []
+            rows = (
+                self._queries(head.session_id).live(self._transaction, state, head.session_key)
+                if session.written is not None
+                else []
+            )
             known = session.rows[state.table.name] = {state.key_of(row): row for row in rows}
         return known
 
@@ -245,25 +248,27 @@ class LoggedWork(Work):
             if not head.is_session:
                 self._memory.keep_ids(session, SessionIds(set(), set()))
             elif self._memory.commits_again(head.session_id):
-                node_ids, turn_ids = queries.all_ids(self._transaction, head)
+                node_ids, turn_ids = self._queries(head.session_id).all_ids(self._transaction, head)
                 self._memory.keep_ids(session, SessionIds(node_ids, turn_ids))
         return session.ids
 
-    def _state_members(self) -> dict[str, list[list[Any]]]:
-        members: dict[str, list[list[Any]]] = {}
+    def _changed_heads(self) -> Iterator[StateChange]:
         for session_id, written in self._written.items():
             before = self._sessions[session_id].written
-            row = _not_repeated(SESSIONS, written.row, None if before is None else before.row)
-            members.setdefault(SESSIONS.table.name, []).append([row[name] for name in HEAD_COLUMNS])
+            yield StateChange(
+                state=SESSIONS,
+                session_key=written.session_key,
+                key=(session_id,),
+                row=dict(written.row),
+                before=None if before is None else before.row,
+            )
+
+    def _changed_rows(self) -> Iterator[StateChange]:
         for name, changed in self._changed.items():
             state = self._states[name]
             for key, row in changed.items():
-                if row is None:
-                    members.setdefault(f"-{name}", []).append([self._session_key, *key])
-                else:
-                    kept = _not_repeated(state, row, row if self._is_written(state, key) else None)
-                    members.setdefault(name, []).append([kept[column.name] for column in state.table.columns])
-        return members
+                before = row if self._is_written(state, key) else None
+                yield StateChange(state=state, session_key=self._session_key, key=key, row=row, before=before)
 
     def _change(self, state: StateTable, row: Row, *, becomes: Row | None) -> None:
         self._states[state.table.name] = state
@@ -279,14 +284,3 @@ class LoggedWork(Work):
 
 _NODE_ID = list(nodes.columns.keys()).index("node_id")
 _TURN_ID = list(turns.columns.keys()).index("turn_id")
-
-
-def _not_repeated(state: StateTable, row: Any, before: Any) -> Any:
-    if before is None:
-        return row
-    same = {name: None for name in state.fixed if row[name] == before[name]}
-    return {**row, **same} if same else row
-
-
-def _json(members: dict[str, Any]) -> str:
-    return json.dumps(members, ensure_ascii=False, separators=(",", ":"))

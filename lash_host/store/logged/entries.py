@@ -1,0 +1,151 @@
+"""Entries of the log: what one operation changed, as text for the log and as rows for the tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, bindparam, select
+
+from lash_host.errors import StoreError
+from lash_host.store.database import Transaction
+from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE
+from lash_host.store.schema import commit_log, nodes
+from lash_host.store.state import Row, StateTable
+
+__all__ = ["Entry", "StateChange", "read_log"]
+
+_STATE = {state.table.name: state for state in LOGGED_STATE}
+_LOG = select(*commit_log.columns).order_by(commit_log.c.entry_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChange:
+    """A row of a state table as it is now, or that it is gone.
+
+    Attributes:
+        state: The table.
+        session_key: The session.
+        key: What tells the row apart among the session's.
+        row: The row; None: it is gone.
+        before: The row as it was written last, where it was; what of it is fixed is not repeated.
+    """
+
+    state: StateTable
+    session_key: int
+    key: tuple[Any, ...]
+    row: Row | None
+    before: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What one operation changed.
+
+    Attributes:
+        session_id: The session it is about.
+        session_key: Its key.
+        changes: Rows of state tables.
+        added: Rows added to other tables, by the table's name.
+    """
+
+    session_id: str
+    session_key: int
+    changes: list[StateChange] = field(default_factory=list)
+    added: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+
+    def texts(self) -> tuple[int, str | None, str | None, str | None]:
+        """Give what the log is to hold: session key, state, facts, nodes."""
+        facts = {name: rows for name, rows in self.added.items() if name != nodes.name}
+        new_nodes = self.added.get(nodes.name)
+        return (
+            self.session_key,
+            _json(self._state()) if self.changes else None,
+            _json(facts) if facts else None,
+            _json({nodes.name: new_nodes}) if new_nodes else None,
+        )
+
+    def _state(self) -> dict[str, list[list[Any]]]:
+        members: dict[str, list[list[Any]]] = {}
+        for change in self.changes:
+            name = change.state.table.name
+            if change.row is None:
+                members.setdefault(f"-{name}", []).append([change.session_key, *change.key])
+            else:
+                row = _not_repeated(change.state, change.row, change.before)
+                members.setdefault(name, []).append([row[column.name] for column in change.state.table.columns])
+        return members
+
+
+def read_log(transaction: Transaction) -> list[tuple[int, Entry]]:
+    """Read the log, completed with what it does not repeat, in order, with the entries' keys.
+
+    Raises:
+        StoreError: An entry is not what was written.
+    """
+    found: list[tuple[int, Entry]] = []
+    known: dict[tuple[Any, ...], Row] = {}
+    for entry_key, session_key, *texts in transaction.rows(_LOG):
+        try:
+            entry = _decoded(transaction, session_key, texts, known)
+        except (ValueError, KeyError, TypeError) as exc:
+            raise StoreError(f"entry {entry_key} of the log cannot be read: {exc}") from exc
+        found.append((entry_key, entry))
+    return found
+
+
+def _decoded(
+    transaction: Transaction, session_key: int, texts: Iterable[str | None], known: dict[tuple[Any, ...], Row]
+) -> Entry:
+    state, facts, new_nodes = (json.loads(text) if text is not None else {} for text in texts)
+    changes = [
+        _change(transaction, _STATE[name.removeprefix("-")], value, known, is_gone=name.startswith("-"))
+        for name, values in state.items()
+        for value in values
+    ]
+    added = {
+        name: [tuple(row) for row in rows] for name, rows in {**facts, **new_nodes}.items() if name in ADDED_TABLES
+    }
+    return Entry(session_id="", session_key=session_key, changes=changes, added=added)
+
+
+def _change(
+    transaction: Transaction, state: StateTable, value: list[Any], known: dict[tuple[Any, ...], Row], *, is_gone: bool
+) -> StateChange:
+    if is_gone:
+        session_key, *key = value
+        known.pop((state.table.name, session_key, *key), None)
+        return StateChange(state=state, session_key=session_key, key=tuple(key), row=None)
+    row: Row = dict(zip(state.table.columns.keys(), value, strict=True))
+    key_of = state.key_of(row)
+    name = (state.table.name, row["session_key"], *key_of)
+    if any(row[column] is None for column in state.fixed):
+        before = known.get(name) or _stored(transaction, state, row)
+        row |= {column: before[column] for column in state.fixed if row[column] is None} if before else {}
+    known[name] = row
+    return StateChange(state=state, session_key=row["session_key"], key=key_of, row=row)
+
+
+def _stored(transaction: Transaction, state: StateTable, row: Row) -> Row | None:
+    found = transaction.row(_by_key(state), {f"its_{name}": row[name] for name in ("session_key", *state.key)})
+    return None if found is None else dict(zip(state.table.columns.keys(), found, strict=True))
+
+
+@cache
+def _by_key(state: StateTable) -> Select[Any]:
+    columns = state.table.c
+    return select(*columns).where(*(columns[name] == bindparam(f"its_{name}") for name in ("session_key", *state.key)))
+
+
+def _not_repeated(state: StateTable, row: Row, before: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if before is None:
+        return row
+    same = {name: None for name in state.fixed if row[name] == before[name]}
+    return {**row, **same} if same else row
+
+
+def _json(members: Mapping[str, Any]) -> str:
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
