@@ -1,4 +1,4 @@
-"""The one bridge from the event loop to a store: its methods block, so they run on a thread of their own."""
+"""The one bridge from the event loop to a store: its methods block, so they run on threads of their own."""
 
 from __future__ import annotations
 
@@ -16,17 +16,24 @@ __all__ = ["StoreGateway"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_MOST_AT_ONCE = 64
+
 
 class StoreGateway:
-    """Calls a store without blocking the loop, one call at a time."""
+    """Calls a store without blocking the loop.
+
+    Calls made at the same time run at the same time, so that a store may write what waits together. Who needs one after
+    another waits for the first.
+    """
 
     def __init__(self, store: SessionStore) -> None:
         self.store = store
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lash-store")
+        self._threads = ThreadPoolExecutor(max_workers=_MOST_AT_ONCE, thread_name_prefix="lash-store")
+        self._under_way: set[asyncio.Future[object]] = set()
         self._closed = False
 
     async def call(self, method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a method of the store on its thread.
+        """Run a method of the store on a thread.
 
         It is carried out even if the caller is cancelled meanwhile; the cancellation goes on after its end.
 
@@ -50,7 +57,9 @@ class StoreGateway:
         """
         if self._closed:
             raise StoreError("the host was closed; open it again with lash_host.open")
-        work = asyncio.get_running_loop().run_in_executor(self._thread, partial(method, *args, **kwargs))
+        work = asyncio.get_running_loop().run_in_executor(self._threads, partial(method, *args, **kwargs))
+        self._under_way.add(work)
+        work.add_done_callback(self._under_way.discard)
         cancellation: asyncio.CancelledError | None = None
         while not work.done():
             try:
@@ -68,8 +77,10 @@ class StoreGateway:
         """Close the store after what is under way. Closing twice is no error."""
         if self._closed:
             return
+        while self._under_way:
+            await asyncio.wait(self._under_way)
         try:
             await self.call(self.store.close)
         finally:
             self._closed = True
-            self._thread.shutdown(wait=False)
+            self._threads.shutdown(wait=False)

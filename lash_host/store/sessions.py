@@ -31,7 +31,6 @@ class _Queries:
         info = select(*(sessions.c[name] for name in _INFO_COLUMNS)).where(is_session)
         newest_first = (sessions.c.last_turn_at_us.desc().nulls_last(), sessions.c.session_key.desc())
         of_parent = sessions.c.parent_session_id == bindparam("parent")
-        self.one = info.where(sessions.c.session_id == bindparam("session_id"))
         self.all = info.order_by(*newest_first).limit(bindparam("limit"))
         self.children = info.where(of_parent).order_by(*newest_first).limit(bindparam("limit"))
         zero: ColumnElement[int] = literal_column("0")
@@ -63,11 +62,9 @@ _KEY = select(schema.sessions.c.session_key, schema.sessions.c.head_revision).wh
 
 
 def session_info(engine: Engine, session_id: str) -> SessionInfo | None:
-    """Tell what a session is; see `CommitStore.session_info`."""
-    queries = _TABLES if engine.fold(session_id) else _ROWS
-    with engine.read() as transaction:
-        row = transaction.row(queries.one, {"session_id": session_id})
-    return None if row is None else _info(row)
+    """Tell what a session is; see `SessionDirectory.session_info`."""
+    head = engine.peek(session_id)
+    return _info([head.row[name] for name in _INFO_COLUMNS]) if head is not None and head.is_session else None
 
 
 def list_sessions(engine: Engine, *, parent_session_id: str | None, limit: int | None) -> list[SessionInfo]:

@@ -14,14 +14,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Table
+from sqlalchemy import Table, bindparam, select
 
 from lash_host.domain.commit import StoredStamp
 from lash_host.domain.graph import GraphDelta
 from lash_host.domain.lease import LeaseOwner
 from lash_host.store.attachment_bytes import AttachmentBytes
 from lash_host.store.database import Database, Transaction
-from lash_host.store.head import Head
+from lash_host.store.head import HEAD_COLUMNS, Head
+from lash_host.store.schema import rows_of, sessions
 from lash_host.store.state import (
     ATTACHMENTS,
     PLUGINS_SEEN,
@@ -48,6 +49,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_HEAD = select(rows_of(sessions)).where(rows_of(sessions).c.session_id == bindparam("session_id"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +166,12 @@ class Engine(ABC):
         An operation that raises changes nothing. It may be run again after a conflict, and it runs on whatever thread
         is writing: it does nothing but decide.
         """
+
+    def peek(self, session_id: str) -> Head | None:
+        """Give a session's head as it was committed last, keeping nobody away."""
+        with self.read() as transaction:
+            row = transaction.row(_HEAD, {"session_id": session_id})
+        return None if row is None else Head(dict(zip(HEAD_COLUMNS, row, strict=True)))
 
     @abstractmethod
     def read(self) -> AbstractContextManager[Transaction]:

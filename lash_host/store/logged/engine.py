@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from lash_host.errors import StoreError, StoreUnwritable
 from lash_host.store.attachment_bytes import AttachmentBytes, FileBytes, MemoryBytes, attachments_folder
 from lash_host.store.database import Database, Transaction
+from lash_host.store.head import Head
 from lash_host.store.keys import KeySequence
 from lash_host.store.logged.entries import Entry
 from lash_host.store.logged.folding import Folder
@@ -239,6 +240,10 @@ class LoggedEngine(Engine):
     def run(self, operation: Callable[[Work], T]) -> T:
         """Run an operation."""
         return self._log.run(operation, self._surroundings)
+
+    def peek(self, session_id: str) -> Head | None:
+        """Give a session's head, from memory where it is remembered."""
+        return self.run(lambda work: work.head(session_id))
 
     def read(self) -> AbstractContextManager[Transaction]:
         """Read on one snapshot."""

@@ -1,4 +1,4 @@
-"""The bridge to the store: calls one at a time, carried out whatever becomes of their caller."""
+"""The bridge to the store: calls beside each other, carried out whatever becomes of their caller."""
 
 from __future__ import annotations
 
@@ -91,3 +91,22 @@ async def test_after_its_end_calls_are_refused_in_words() -> None:
     assert store.closed == 1
     with pytest.raises(StoreError, match="closed"):
         await gateway.call(lambda: None)
+
+
+async def test_calls_made_at_once_run_at_once() -> None:
+    gateway, together = StoreGateway(Store()), threading.Barrier(8, timeout=10)
+    await asyncio.gather(*(gateway.call(together.wait) for _ in range(8)))
+    await gateway.close()
+
+
+async def test_the_store_is_closed_after_what_is_under_way(gate) -> None:
+    store = Store()
+    gateway, seen = StoreGateway(store), []
+    work = asyncio.create_task(gateway.call(lambda: seen.append((gate.wait(10), store.closed))))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(gateway.close())
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(work, closing)
+    assert seen == [(True, 0)]
+    assert store.closed == 1
