@@ -32,7 +32,7 @@ BUILTIN_COMMANDS: dict[str, _Builtin] = {
     "usage": _Builtin("lash_host.cli.usage:usage", "Report tokens, costs and calls."),
     "sql": _Builtin("lash_host.cli.sql:sql", "Run read-only SQL over the usage views."),
     "plugins": _Builtin("lash_host.cli.plugins:plugins", "List, show and check plugins."),
-    "store": _Builtin("lash_host.cli.store:store", "Look at the store."),
+    "store": _Builtin("lash_host.cli.store:store", "Look at the store, and after it."),
 }
 """The built-in commands, in the order of the help. Their modules are imported when they are asked for."""
 

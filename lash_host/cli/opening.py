@@ -13,7 +13,7 @@ from lash_host.bootstrap import LashHost, default_store_path
 from lash_host.bootstrap import open as open_host
 from lash_host.cli.failures import say_warning
 from lash_host.cli.invocation import Invocation
-from lash_host.cli.spinner import spinning
+from lash_host.cli.store_opening import opening_store
 from lash_host.cli.terminal import Terminal
 from lash_host.plugin.findings import PluginFinding
 from lash_host.settings import Settings, load_settings
@@ -78,7 +78,7 @@ async def open_for_turns(invocation: Invocation) -> AsyncIterator[LashHost]:
     """
     log_quietly(invocation)
     told = FindingsTold(invocation.terminal)
-    with spinning(invocation.terminal, "opening the store"):
+    with opening_store(invocation.terminal):
         host = await _opened(invocation, settings_of(invocation), store=None)
     async with host:
         told.tell(host.plugins.findings)
@@ -120,7 +120,7 @@ def open_to_look(invocation: Invocation, *, tells_findings: bool = False) -> Ite
     path = store_path(settings)
     is_missing = path is not None and not path.exists()
     with asyncio.Runner() as runner:
-        with spinning(invocation.terminal, "opening the store"):
+        with opening_store(invocation.terminal):
             host = runner.run(_opened(invocation, settings, store=":memory:" if is_missing else None))
         try:
             if is_missing:

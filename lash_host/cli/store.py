@@ -1,8 +1,7 @@
-"""``lash store``: what the store is."""
+"""``lash store``: what the store is, and looking after it."""
 
 from __future__ import annotations
 
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ import click
 from lash_host.cli.invocation import Invocation, LashGroup
 from lash_host.cli.output import format_option, output_to, write_document
 from lash_host.cli.render import ago, bytes_text, moment_text
+from lash_host.cli.store_moves import backup, copy, migrate
+from lash_host.cli.store_upkeep import check, collect_garbage, vacuum
 
 if TYPE_CHECKING:
     from lash_host.contracts.store import StoreInfo
@@ -20,9 +21,9 @@ __all__ = ["store"]
 _FORMATS = ("table", "json")
 
 
-@click.group("store", cls=LashGroup, short_help="Look at the store.")
+@click.group("store", cls=LashGroup, short_help="Look at the store, and after it.")
 def store() -> None:
-    """Look at the store."""
+    """Look at the store, and after it."""
 
 
 @store.command("info", short_help="Say where the store is and what it holds.")
@@ -30,24 +31,20 @@ def store() -> None:
 @click.pass_obj
 def info(invocation: Invocation, *, format_name: str | None) -> None:
     """Say where the store is, how large it is, its schema version, and how much it holds."""
-    from lash_host.cli.opening import settings_of, store_path
-    from lash_host.cli.spinner import spinning
-    from lash_host.store import open_store
+    from lash_host.cli.store_opening import open_for_upkeep
+    from lash_host.store.dialects import parse_store_url
 
     output = output_to(format_name, known=_FORMATS)
-    settings = settings_of(invocation)
-    path = store_path(settings)
-    with spinning(invocation.terminal, "opening the store"):
-        opened = open_store(path or ":memory:", create=False)
-    with closing(opened):
+    with open_for_upkeep(invocation) as opened:
         found = opened.info()
+    path = parse_store_url(found.url).path if found.dialect == "duckdb" else None
     if output.format == "json":
         written = found.model_dump(exclude={"created_at_us"})
         created_at = moment_text(found.created_at_us)
         document = {**written, "path": None if path is None else str(path), "created_at": created_at}
         write_document(invocation.terminal, document)
     else:
-        _print(invocation, found, "in memory" if path is None else str(path))
+        _print(invocation, found, found.url if path is None else str(path))
 
 
 def _print(invocation: Invocation, found: StoreInfo, place: str) -> None:
@@ -67,3 +64,7 @@ def _print(invocation: Invocation, found: StoreInfo, place: str) -> None:
     for name, value in facts.items():
         if value:
             terminal.write(f"{terminal.styled_out(name.ljust(10), 'dim')}{value}\n")
+
+
+for command in (check, migrate, collect_garbage, vacuum, backup, copy):
+    store.add_command(command)

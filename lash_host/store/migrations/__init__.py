@@ -17,7 +17,7 @@ from lash_host.store.dialects import Catalog
 from lash_host.store.points import reached
 from lash_host.store.schema import meta
 
-__all__ = ["MIGRATIONS", "Migration", "MigrationReport", "describe", "migrate", "stored_version"]
+__all__ = ["MIGRATIONS", "Migration", "MigrationReport", "migrate", "stored_version"]
 
 _log = logging.getLogger(__name__)
 _VERSION = select(meta.c.value).where(meta.c.key == literal_column("'schema_version'"))
@@ -46,6 +46,11 @@ class MigrationReport:
     from_version: int
     to_version: int
     backup: Path | None = None
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        kept = "" if self.backup is None else f"; what it was before is in {self.backup}"
+        return f"the store's schema went from version {self.from_version} to {self.to_version}{kept}"
 
 
 def _sql(number: int, name: str) -> Migration:
@@ -97,6 +102,8 @@ def migrate(database: Database, *, now_us: int, migrations: Sequence[Migration] 
     for step in pending:
         with database.write() as transaction:
             step.apply(transaction)
+            if further := database.dialect.finishing(step.number):
+                transaction.script(further)
             if step.number == 1:
                 facts = [("schema_version", "1"), ("created_at_us", str(now_us)), ("views", "{}")]
                 transaction.insert(meta, facts)
@@ -111,14 +118,8 @@ def migrate(database: Database, *, now_us: int, migrations: Sequence[Migration] 
         database.checkpoint()
     report = MigrationReport(from_version=version, to_version=len(migrations), backup=backup)
     if pending and version:
-        _log.info("%s", describe(report))
+        _log.info("%s", report)
     return report
-
-
-def describe(report: MigrationReport) -> str:
-    """Say in a sentence what was done."""
-    kept = "" if report.backup is None else f"; what it was before is in {report.backup}"
-    return f"the store's schema went from version {report.from_version} to {report.to_version}{kept}"
 
 
 def _back_up(database: Database, version: int) -> Path | None:
