@@ -26,6 +26,7 @@ LashError                        every error a user of this package can meet
 │   ├── StoreLocked              another process owns the database file
 │   ├── ForeignStore             the file belongs to another program or is damaged
 │   ├── SchemaTooNew             written by a newer lash-host
+│   ├── StoreUnreachable         no connection to the database server, or not any more
 │   ├── StoreUnwritable          read-only place, full disk, lost permission
 │   ├── HeadRevisionConflict     another writer advanced the session
 │   ├── SessionLeaseExpired      the fence is no longer the live one
@@ -92,6 +93,7 @@ __all__ = [
     "StaleBranch",
     "StoreError",
     "StoreLocked",
+    "StoreUnreachable",
     "StoreUnwritable",
     "ToolFailedError",
     "ToolStateError",
@@ -398,6 +400,16 @@ class SchemaTooNew(StoreError):
     def __init__(self, url: str, *, found: int, known: int) -> None:
         super().__init__(f"{url} has schema version {found}; this lash-host knows versions up to {known}: upgrade it")
         self.url, self.found, self.known = url, found, known
+
+
+class StoreUnreachable(StoreError):
+    """There is no connection to the database server, or it was lost; what was under way may or may not have landed."""
+
+    code = "store_unreachable"
+
+    def __init__(self, url: str, *, problem: str, retryable: bool = True) -> None:
+        super().__init__(f"{url} cannot be reached: {problem}")
+        self.url, self.problem, self.retryable = url, problem, retryable
 
 
 class StoreUnwritable(StoreError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,9 @@ import pytest
 from lash_host import LashHost, LashRuntime
 from lash_host.domain.lease import LeaseAcquired, LeaseOwner
 from lash_host.domain.message import is_prompt_resume_safe
+from lash_host.store import open_store
 from lash_host.testing import host_plugin
+from lash_host.testing.postgres_server import PostgresServer
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -33,6 +35,37 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     for name in ("LASH_STORE", "LASH_CONFIG", "LASH_MODEL", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     return home
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Give a PostgreSQL server, started by the first test that wants one."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """Give the URL of a database that holds an empty store, to copy."""
+    url = postgres_server.database()
+    open_store(url).close()
+    return url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """Give the URL of a database with an empty store, of the test's own."""
+    url = postgres_server.database(template=postgres_template)
+    yield url
+    postgres_server.drop(url)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """Give the URL of a database with nothing in it, of the test's own."""
+    url = postgres_server.database()
+    yield url
+    postgres_server.drop(url)
 
 
 @pytest.fixture

@@ -35,12 +35,16 @@ def install_views(database: Database, views: Sequence[UsageView]) -> None:
     Raises:
         StoreError: The database refuses a view; names it. None is changed.
     """
-    wanted = {view.name: content_ref(f"{view.sql}\n{view.description}".encode()) for view in views}
+    functions = database.dialect.view_functions()
+    wanted = {view.name: content_ref(f"{functions}\n{view.sql}\n{view.description}".encode()) for view in views}
     with database.read() as transaction:
         if _installed(transaction) == wanted:
             return
     with database.write() as transaction:
+        if _installed(transaction) == wanted:  # another process was first
+            return
         transaction.script("CREATE SCHEMA IF NOT EXISTS usage")
+        transaction.script(functions)
         for name in reversed(_installed(transaction)):
             transaction.script(f"DROP VIEW IF EXISTS usage.{_quoted(name)}")
         for view in views:

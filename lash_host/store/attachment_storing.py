@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, literal_column, select
 
 from lash_host.domain.attachment import AttachmentRef, ReclaimReport
 from lash_host.domain.commit import content_ref
@@ -37,7 +37,11 @@ _UNCOMMITTED = (
     .order_by(_ATTACHMENTS.c.intent_at_us, _ATTACHMENTS.c.session_key, _ATTACHMENTS.c.attachment_id)
 )
 _IDS = select(_ATTACHMENTS.c.attachment_id).distinct().order_by(_ATTACHMENTS.c.attachment_id)
-_REFERS = select(_ATTACHMENTS.c.session_key).where(_ATTACHMENTS.c.attachment_id == bindparam("attachment_id")).limit(1)
+_REFERS = (
+    select(_ATTACHMENTS.c.session_key)
+    .where(_ATTACHMENTS.c.attachment_id == bindparam("attachment_id"))
+    .limit(literal_column("1"))
+)
 
 
 class References(Protocol):

@@ -7,6 +7,7 @@ from functools import partial
 from lash_host.errors import StoreUnwritable, UsageFault
 from lash_host.store.database import Database
 from lash_host.store.dialects import StoreUrl, dialect_of
+from lash_host.store.locked.opening import open_locked
 from lash_host.store.logged.engine import LoggedEngine, SharedLog
 from lash_host.store.migrations import migrate
 from lash_host.store.ownership import Ownership
@@ -21,12 +22,15 @@ def open_engine(url: StoreUrl, surroundings: Surroundings, *, create: bool) -> E
     """Open a store and bring its schema up to date; a file that this process has open already is shared.
 
     Raises:
-        UsageFault: There is no file, and ``create`` is false.
-        StoreLocked: Another process has it.
-        ForeignStore: The file is not ours.
+        UsageFault: There is no store, and ``create`` is false.
+        StoreLocked: Another process has the file.
+        StoreUnreachable: The server does not answer, or refuses the user.
+        ForeignStore: The database is not ours.
         SchemaTooNew: A newer program wrote it.
         StoreUnwritable: The place cannot be written.
     """
+    if url.address is not None:
+        return open_locked(url, surroundings, create=create)
     log = share(url.path, lambda: _open(url, create=create, now_us=surroundings.now_us()))
     return LoggedEngine(log, surroundings, release=partial(release, log))
 

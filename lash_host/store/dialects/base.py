@@ -183,7 +183,7 @@ class Dialect(Protocol):
         ...
 
     def finishing(self, number: int) -> str:
-        """Give the SQL that a migration's step needs in this database besides the one for every database; may be empty."""
+        """Give the SQL that a migration's step needs in this database besides what every one runs; may be empty."""
         ...
 
     def view_functions(self) -> str:

@@ -1,4 +1,4 @@
-"""SQL that comes from outside: what DuckDB may run of it."""
+"""SQL of views and SQL that comes from outside: what DuckDB needs for the one, and may run of the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,30 @@ import duckdb
 
 from lash_host.errors import QueryFailed, QueryRefused
 
-__all__ = ["vet_query"]
+__all__ = ["VIEW_FUNCTIONS", "vet_query"]
+
+VIEW_FUNCTIONS = """
+CREATE SCHEMA IF NOT EXISTS lash_rows;
+CREATE OR REPLACE MACRO lash_rows.utc(us) AS make_timestamp(us);
+CREATE OR REPLACE MACRO lash_rows.message_text(payload) AS
+    array_to_string(
+        list_transform(
+            list_filter(
+                from_json(payload, '{"parts": [{"kind": "VARCHAR", "text": "VARCHAR"}]}').parts,
+                lambda part: part.kind = 'text'
+            ),
+            lambda part: part.text
+        ),
+        ''
+    );
+CREATE OR REPLACE MACRO lash_rows.frame_count(frames) AS
+    CAST(coalesce(json_array_length(frames), 0) AS BIGINT);
+CREATE OR REPLACE MACRO lash_rows.compaction_count(frames) AS
+    coalesce(
+        len(list_filter(json_extract_string(frames, '$[*].reason'), lambda reason: reason = 'compaction')), 0
+    );
+"""
+"""The functions that views call, in DuckDB's words: times from microseconds, and what is in stored JSON."""
 
 _READ_ONLY_TYPES = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _REFUSED_FUNCTIONS = re.compile(

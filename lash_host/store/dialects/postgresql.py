@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,12 +16,13 @@ from sqlalchemy.engine import Engine, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from lash_host.errors import ForeignStore, StoreError
+from lash_host.errors import ForeignStore, StoreError, UsageFault
 from lash_host.store.dialects import postgresql_errors
 from lash_host.store.dialects.base import Capabilities, Catalog, Driver
 from lash_host.store.dialects.postgresql_driver import CONNECT_ARGUMENTS, Connection, PostgresDriver, connect
 from lash_host.store.dialects.postgresql_sql import vet_query
 from lash_host.store.dialects.url import StoreUrl
+from lash_host.store.schema import ROWS_SCHEMA, SCHEMA, metadata
 
 __all__ = ["PostgresDialect", "arrays"]
 
@@ -88,13 +90,17 @@ class PostgresDialect:
 
     def connect(self, engine: Engine) -> Driver:  # noqa: ARG002
         """Give a connection of its own, to the database whose engine was opened last."""
-        return PostgresDriver(connect(self._conninfo))
+        return PostgresDriver(self.connect_raw(), own=True)
+
+    def connect_raw(self) -> Connection:
+        """Give a connection of its own, as psycopg has it."""
+        return connect(self._conninfo)
 
     def open_pool(self) -> ConnectionPool[Connection]:
         """Open a pool of connections to the database whose engine was opened last. It begins empty."""
         return ConnectionPool(
             self._conninfo,
-            kwargs=CONNECT_ARGUMENTS,
+            kwargs=dict(CONNECT_ARGUMENTS),
             min_size=0,
             max_size=_MOST_CONNECTIONS,
             max_idle=_MAX_IDLE_S,
@@ -142,6 +148,24 @@ class PostgresDialect:
     def checkpoint(self, driver: Driver) -> None:
         """Nothing: the server does that."""
 
+    def rows_views(self) -> Iterator[str]:
+        """Show the tables as they are: nothing waits to be folded."""
+        yield f"CREATE SCHEMA IF NOT EXISTS {ROWS_SCHEMA}"
+        for table in metadata.sorted_tables:
+            columns = ", ".join(table.columns.keys())
+            yield f"CREATE OR REPLACE VIEW {ROWS_SCHEMA}.{table.name} AS SELECT {columns} FROM {SCHEMA}.{table.name}"
+
+    def reclaim_space(self, driver: Driver) -> None:
+        """Let the server use the space of removed rows again."""
+        for table in metadata.sorted_tables:
+            driver.rows(f"VACUUM (ANALYZE) {SCHEMA}.{table.name}")
+
+    def back_up(self, url: StoreUrl, target: Path) -> None:
+        """Refuse: a server's own tools do that."""
+        raise UsageFault(
+            f"{url.text} is not a file to copy to {target}: use pg_dump, or lash store copy to a DuckDB file"
+        )
+
     def finishing(self, number: int) -> str:
         """Give the SQL that a migration's step needs besides the one for every database: indexes and views."""
         step = next((file for file in _STEPS.iterdir() if file.name.startswith(f"{number:04}_")), None)
@@ -156,6 +180,7 @@ class PostgresDialect:
     ) -> Iterator[tuple[str, Sequence[Any]]]:
         """Insert columns rather than rows: one array a column, so the SQL is the same for any number of rows."""
         columns = list(table.columns)
+        doubles = {n for n, column in enumerate(columns) if isinstance(column.type, Double)}
         suffix = " ON CONFLICT DO NOTHING" if ignore_existing else ""
         head = f"INSERT INTO {table.schema}.{table.name} ({', '.join(column.name for column in columns)})"
         if len(rows) == 1:
@@ -164,7 +189,13 @@ class PostgresDialect:
         sql = f"{head} SELECT * FROM unnest({arrays(table)}){suffix}"
         iterator = iter(rows)
         while chunk := list(islice(iterator, _ROWS_PER_INSERT)):
-            yield sql, [list(values) for values in zip(*chunk, strict=True)]
+            yield (
+                sql,
+                [
+                    [None if value is None else float(value) for value in values] if n in doubles else list(values)
+                    for n, values in enumerate(zip(*chunk, strict=True))
+                ],
+            )
 
     def vet_query(self, sql: str) -> None:
         """Accept one reading statement without functions that act on the server."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, cast
 
 import psycopg
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format, TransactionStatus
-from psycopg.types.numeric import Int8BinaryDumper, IntBinaryDumper
+from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper, IntBinaryDumper, IntDumper
 
 from lash_host.errors import MissingExtra
 from lash_host.store.dialects.postgresql_sql import bind, is_explain
@@ -47,6 +47,7 @@ class _Context:
     def __init__(self) -> None:
         self.connection = None
         self.adapters = psycopg.adapt.AdaptersMap(psycopg.adapters)
+        self.adapters.register_dumper(int, Int8Dumper)
         self.adapters.register_dumper(int, _Int8Dumper)
 
 
@@ -101,14 +102,24 @@ class PostgresRows:
 
 
 class PostgresDriver:
-    """One connection. A call holds it; closing cancels the call and waits for it."""
+    """One connection. A call holds it; closing cancels the call and waits for it.
 
-    __slots__ = ("__weakref__", "_held", "_is_closed", "raw")
+    One that is its ``own`` is closed when nobody refers to it any more; else it goes back to its pool.
+    """
 
-    def __init__(self, connection: Connection) -> None:
+    __slots__ = ("__weakref__", "_cursor", "_held", "_is_closed", "_is_own", "raw")
+
+    def __init__(self, connection: Connection, *, own: bool = False) -> None:
         self.raw = connection
+        self._is_own = own
         self._held = threading.RLock()
         self._is_closed = False
+        self._cursor: Any = None
+
+    def __del__(self) -> None:
+        """Close a connection whose rows were dropped unread."""
+        if self._is_own:
+            self.close()
 
     def begin(self, *, read_only: bool) -> None:
         """Start a transaction. A read-only one may take its time."""
@@ -129,14 +140,20 @@ class PostgresDriver:
         with self._held:
             return _fetched(self.raw.execute(cast("Any", sql), params))
 
-    def send(self, sql: str, params: Sequence[Any] = ()) -> Callable[[], list[tuple[Any, ...]]]:
-        """Run one statement inside `pipeline`; give what fetches its rows once its answer is there."""
-        cursor = self.raw.execute(cast("Any", sql), params)
-        return lambda: _fetched(cursor)
-
-    def pipeline(self) -> AbstractContextManager[object]:
-        """Send what is run in the body at once, and read the answers when one is asked for, or at its end."""
-        return self.raw.pipeline()
+    def together(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> list[list[tuple[Any, ...]]]:
+        """Run statements in one round trip; give the rows of each. The first that fails is the last that counts."""
+        cursors: list[Any] = []
+        failure: psycopg.Error | None = None
+        with self._held:
+            try:
+                with self.raw.pipeline():
+                    try:
+                        cursors.extend(self.raw.execute(cast("Any", sql), params) for sql, params in statements)
+                    except psycopg.Error as exc:
+                        failure = exc  # raised below: psycopg would log what the end of the pipeline says of it
+            except psycopg.Error as exc:
+                raise failure or exc from None
+            return [_fetched(cursor) for cursor in cursors]
 
     def script(self, sql: str) -> None:
         """Run any number of statements without parameters."""
@@ -150,17 +167,15 @@ class PostgresDriver:
         """
         text, values = bind(sql, params)
         with self._held:
-            cursor: Any
             if is_explain(sql):
-                cursor = self.raw.cursor()
-                _take_any_integer(cursor)
-                cursor.execute(cast("Any", text), values, prepare=True)
+                self._cursor = self.raw.cursor()
             else:
                 self.raw.execute("SET LOCAL cursor_tuple_fraction = 1")
-                cursor = psycopg.RawServerCursor(self.raw, _CURSOR)
-                _take_any_integer(cursor)
-                cursor.execute(cast("Any", text), values)
-        return PostgresRows(cursor)
+                self._cursor = psycopg.RawServerCursor(self.raw, _CURSOR)
+            for dumper in (IntDumper, IntBinaryDumper):  # functions are found by the size of their integers
+                self._cursor.adapters.register_dumper(int, dumper)
+            self._cursor.execute(text, values)
+        return PostgresRows(self._cursor)
 
     def batches(self, rows: Any, size: int) -> Iterator[list[tuple[Any, ...]]]:
         """Fetch a query's rows some at a time."""
@@ -185,13 +200,10 @@ class PostgresDriver:
                 self.raw.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
             try:
                 self.raw.close()
+                if self._cursor is not None:
+                    self._cursor.close()
             finally:
                 self._held.release()
-
-
-def _take_any_integer(cursor: Any) -> None:
-    """Let a query's integers be of the smallest type they fit in: functions are looked up by their types."""
-    cursor.adapters.register_dumper(int, IntBinaryDumper)
 
 
 def _fetched(cursor: Any) -> list[tuple[Any, ...]]:

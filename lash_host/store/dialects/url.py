@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lash_host.errors import UsageFault
-from lash_host.store.schema import SCHEMA
+from lash_host.store.schema import ROWS_SCHEMA, SCHEMA
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -19,7 +19,7 @@ SUPPORTED = ("duckdb:///path", "postgresql+psycopg://user@host/database")
 MEMORY = ":memory:"
 _POSTGRESQL = frozenset({"postgresql", "postgresql+psycopg"})
 _SECRET = re.compile(r"passw|secret|token|^ssl(key|cert)$", re.IGNORECASE)
-_TAKEN_NAMES = frozenset({"usage", SCHEMA})
+_TAKEN_NAMES = frozenset({"usage", SCHEMA, ROWS_SCHEMA})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
