@@ -109,10 +109,9 @@ def migrate(database: Database, *, now_us: int, migrations: Sequence[Migration] 
                 transaction.insert(meta, facts)
             else:
                 transaction.rows(_SET_VERSION, {"version": str(step.number)})
-            if step is pending[-1]:
+            if step is MIGRATIONS[-1]:
                 for statement in database.dialect.rows_views():
                     transaction.script(statement)
-            reached("in_migration")
             reached("in_migration")
     if pending:
         database.checkpoint()

@@ -12,7 +12,7 @@ from sqlalchemy.schema import CreateTable
 from lash_host.errors import SchemaTooNew, StoreError
 from lash_host.store.database import Database, Transaction
 from lash_host.store.dialects import dialect_of, parse_store_url
-from lash_host.store.migrations import MIGRATIONS, Migration, migrate, stored_version
+from lash_host.store.migrations import MIGRATIONS, Migration, MigrationReport, migrate, stored_version
 from lash_host.store.schema import SCHEMA, metadata
 
 
@@ -38,7 +38,7 @@ def test_an_empty_database_has_version_zero(database: Database) -> None:
 
 
 def test_todays_schema_is_what_the_steps_make(database: Database) -> None:
-    assert migrate(database, now_us=1) == len(MIGRATIONS)
+    assert migrate(database, now_us=1) == MigrationReport(from_version=0, to_version=len(MIGRATIONS))
     engine = create_engine("duckdb:///:memory:")
     with engine.begin() as connection:
         connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
@@ -75,7 +75,7 @@ def test_a_database_of_an_earlier_version_is_brought_forward(database: Database)
         _step(2, f"CREATE TABLE {SCHEMA}.notes (a INTEGER); INSERT INTO {SCHEMA}.notes VALUES (1)"),
         _step(3, f"ALTER TABLE {SCHEMA}.notes ADD COLUMN b INTEGER DEFAULT 7"),
     )
-    assert migrate(database, now_us=2, migrations=later) == 3
+    assert migrate(database, now_us=2, migrations=later).to_version == 3
     assert _rows(database, f"SELECT a, b FROM {SCHEMA}.notes") == [(1, 7)]
     assert stored_version(database, known=3) == 3
 
@@ -103,7 +103,7 @@ def test_a_first_step_that_fails_leaves_the_database_empty(database: Database) -
     with pytest.raises(StoreError):
         migrate(database, now_us=1, migrations=[Migration(number=1, name="broken", apply=fail)])
     assert stored_version(database, known=1) == 0
-    assert migrate(database, now_us=1) == 1
+    assert migrate(database, now_us=1).to_version == len(MIGRATIONS)
 
 
 def test_a_later_version_is_refused(database: Database) -> None:
