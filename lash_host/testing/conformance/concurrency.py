@@ -23,7 +23,8 @@ from lash_host.testing.conformance.samples import TTL_MS, SampleSession, got, mo
 
 __all__ = ["ConcurrencyConformance"]
 
-TURNS = 12
+TURNS = 8
+WRITERS = 3
 
 
 class ConcurrencyConformance(StoreSuite):
@@ -48,19 +49,19 @@ class ConcurrencyConformance(StoreSuite):
             session = SampleSession(store, "alpha").on(store, owner=owner(name))
             number = 0
             for _ in range(100_000):
+                number += _commit_next(session, f"{name}-{number}")
                 if number == TURNS:
                     return number
-                number += _commit_next(session, f"{name}-{number}")
             raise AssertionError("the lease was never free")
 
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            done = [pool.submit(write, handles[n % 2], f"w{n}") for n in range(4)]
-            assert [one.result() for one in done] == [TURNS] * 4
+        with ThreadPoolExecutor(max_workers=WRITERS) as pool:
+            done = [pool.submit(write, handles[n % 2], f"w{n}") for n in range(WRITERS)]
+            assert [one.result() for one in done] == [TURNS] * WRITERS
         session = SampleSession(handles[0], "alpha")
         path = session.node_ids(ReadScope.ACTIVE_PATH)
-        assert sorted(path) == sorted(f"w{n}-{m}" for n in range(4) for m in range(TURNS))
-        assert [entry.usage.input_tokens for entry in session.load().token_ledger] == [4 * TURNS]
-        assert session.load().head_revision == 4 * TURNS
+        assert sorted(path) == sorted(f"w{n}-{m}" for n in range(WRITERS) for m in range(TURNS))
+        assert [entry.usage.input_tokens for entry in session.load().token_ledger] == [WRITERS * TURNS]
+        assert session.load().head_revision == WRITERS * TURNS
 
     def test_commits_without_an_expected_revision_all_land(self, handles: tuple[SessionStore, SessionStore]) -> None:
         writers = [SampleSession(handles[n % 2], "alpha") for n in range(8)]

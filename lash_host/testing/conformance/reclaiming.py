@@ -117,7 +117,7 @@ class ReclaimConformance(StoreSuite):
     def test_bytes_that_are_stored_while_others_reclaim_stay(self, backend: Backend, clock: ManualClock) -> None:
         store = backend.open()
         other = backend.open() if backend.shares_storage else store
-        for number in range(20):
+        for number in range(10):
             body = f"body {number}".encode()
             store.forget_attachment("alpha", put(store, body))
             clock.advance(GRACE_MS / 1000 + 1)
@@ -130,7 +130,7 @@ class ReclaimConformance(StoreSuite):
             assert isinstance(attachment_id, str)
             assert store.get_attachment("beta", attachment_id) == body
             store.commit_attachments("beta", [attachment_id])
-        assert len(store.stored_attachment_ids()) == 20
+        assert len(store.stored_attachment_ids()) == 10
         other.close()
         store.close()
 
