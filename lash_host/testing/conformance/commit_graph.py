@@ -127,13 +127,14 @@ class GraphCommitConformance(StoreSuite):
             (session.frame,), session.frame.frame_id, frame_id="frame-2", reason="plan_mode", created_at_us=2_000
         )
         assert isinstance(opened, FrameOpened)
-        session.commit(
+        result = session.commit(
             "a",
             agent_frames=opened.frames,
             current_agent_frame_id="frame-2",
             checkpoint=draft(execution_state=b"frame-vm"),
         )
         loaded = session.load()
+        assert (result.head_revision, loaded.head_revision) == (1, 1)
         assert loaded.agent_frames == opened.frames
         assert loaded.current_agent_frame_id == "frame-2"
         assert loaded.checkpoint.execution_state_ref == content_ref(b"frame-vm")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lash_host.contracts.store import SessionStore
-from lash_host.domain.commit import CommitResult, RuntimeCommit, content_ref
+from lash_host.domain.commit import CommitResult, RuntimeCommit, content_ref, turn_commit_hash
 from lash_host.domain.lease import LeaseAcquired
 from lash_host.errors import HeadRevisionConflict, InvalidCommit, SessionLeaseExpired, StoreError, TurnCommitConflict
 from lash_host.testing.clock import ManualClock
@@ -123,6 +123,7 @@ class CommitStoreConformance(StoreSuite):
     def test_a_replay_does_not_look_at_the_expected_revision(self, store: SessionStore, session: SampleSession) -> None:
         """RP11: a stamp is recognized whatever revision the repeat was made from."""
         commit = session.turn("t1", "a", expected_head_revision=0)
+        assert turn_commit_hash(replace(commit, expected_head_revision=7)) == turn_commit_hash(commit)
         first = store.commit(commit)
         session.commit("b", after="a")
         assert store.commit(replace(commit, expected_head_revision=7, fence=None)) == first
