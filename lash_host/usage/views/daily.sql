@@ -1,6 +1,6 @@
 -- One row a day (UTC), provider, model and source: what model calls consumed and cost.
 SELECT
-    CAST(make_timestamp(started_at_us) AS DATE) AS day,
+    CAST(lash_rows.utc(started_at_us) AS DATE) AS day,
     provider_id,
     model,
     source,
@@ -19,5 +19,5 @@ SELECT
             AND input_tokens + output_tokens + cache_read_input_tokens + cache_write_input_tokens > 0
         ) = 0 THEN coalesce(sum(cost_usd), 0)
     END AS cost_usd
-FROM lash_tables.model_calls
+FROM lash_rows.model_calls
 GROUP BY day, provider_id, model, source

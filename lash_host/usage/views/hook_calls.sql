@@ -8,5 +8,5 @@ SELECT
     h.max_ms,
     h.errors,
     h.turn_id
-FROM lash_tables.hook_calls AS h
-JOIN lash_tables.sessions AS s ON s.session_key = h.session_key
+FROM lash_rows.hook_calls AS h
+JOIN lash_rows.sessions AS s ON s.session_key = h.session_key

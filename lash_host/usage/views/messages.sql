@@ -4,33 +4,27 @@ SELECT
     n.node_id,
     n.frame_id,
     n.label AS role,
-    make_timestamp(n.created_at_us) AS created_at,
-    array_to_string(
-        list_transform(
-            list_filter(
-                from_json(n.payload, '{"parts": [{"kind": "VARCHAR", "text": "VARCHAR"}]}').parts,
-                lambda part: part.kind = 'text'
-            ),
-            lambda part: part.text
-        ),
-        ''
-    ) AS text,
+    lash_rows.utc(n.created_at_us) AS created_at,
+    lash_rows.message_text(n.payload) AS text,
     path.session_key IS NOT NULL AS on_active_path
-FROM lash_tables.nodes AS n
-JOIN lash_tables.sessions AS s ON s.session_key = n.session_key
+FROM lash_rows.nodes AS n
+JOIN lash_rows.sessions AS s ON s.session_key = n.session_key
 LEFT JOIN (
     -- A stretch is a run of nodes, in the order they were inserted, each of which hangs on the one before. The way
     -- from the leaf back to the root is followed stretch by stretch, not node by node: a session that never
     -- branched is one stretch, so this costs one sort of the nodes and as many steps as the way has branches.
     WITH RECURSIVE live AS (
         SELECT
-            session_key,
-            node_key,
-            node_id,
-            parent_node_id,
-            coalesce(parent_node_id = lag(node_id) OVER (PARTITION BY session_key ORDER BY node_key), FALSE) AS follows
-        FROM lash_tables.nodes
-        WHERE NOT tombstoned
+            n.session_key,
+            n.node_key,
+            n.node_id,
+            n.parent_node_id,
+            coalesce(
+                n.parent_node_id = lag(n.node_id) OVER (PARTITION BY n.session_key ORDER BY n.node_key), FALSE
+            ) AS follows
+        FROM lash_rows.nodes AS n
+        JOIN lash_rows.sessions AS s ON s.session_key = n.session_key
+        WHERE NOT n.tombstoned AND n.node_key >= s.replaced_before_key
     ),
     placed AS MATERIALIZED (
         SELECT
@@ -55,7 +49,7 @@ LEFT JOIN (
     ),
     active (session_key, first_key, last_key) AS (
         SELECT leaf.session_key, leaf.first_key, leaf.node_key
-        FROM lash_tables.sessions AS s
+        FROM lash_rows.sessions AS s
         JOIN placed AS leaf ON leaf.session_key = s.session_key AND leaf.node_id = s.leaf_node_id
         UNION ALL
         SELECT stretches.session_key, stretches.earlier_first_key, stretches.earlier_last_key

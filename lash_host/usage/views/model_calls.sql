@@ -9,7 +9,7 @@ SELECT
     c.plugin_id,
     c.provider_id,
     c.model,
-    make_timestamp(c.started_at_us) AS started_at,
+    lash_rows.utc(c.started_at_us) AS started_at,
     c.duration_ms,
     c.time_to_first_token_ms,
     c.attempts,
@@ -22,5 +22,5 @@ SELECT
     c.reasoning_output_tokens,
     c.input_tokens + c.output_tokens + c.cache_read_input_tokens + c.cache_write_input_tokens AS total_tokens,
     c.cost_usd
-FROM lash_tables.model_calls AS c
-JOIN lash_tables.sessions AS s ON s.session_key = c.session_key
+FROM lash_rows.model_calls AS c
+JOIN lash_rows.sessions AS s ON s.session_key = c.session_key

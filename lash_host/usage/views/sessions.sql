@@ -4,16 +4,14 @@ SELECT
     s.parent_session_id,
     s.root_session_id,
     s.title,
-    make_timestamp(s.created_at_us) AS created_at,
-    make_timestamp(s.last_turn_at_us) AS last_turn_at,
+    lash_rows.utc(s.created_at_us) AS created_at,
+    lash_rows.utc(s.last_turn_at_us) AS last_turn_at,
     s.provider_id,
     s.model,
     coalesce(t.turns, 0) AS turns,
     coalesce(n.messages, 0) AS messages,
-    CAST(coalesce(json_array_length(s.frames), 0) AS BIGINT) AS frames,
-    coalesce(
-        len(list_filter(json_extract_string(s.frames, '$[*].reason'), lambda reason: reason = 'compaction')), 0
-    ) AS compactions,
+    lash_rows.frame_count(s.frames) AS frames,
+    lash_rows.compaction_count(s.frames) AS compactions,
     coalesce(m.model_calls, 0) AS model_calls,
     coalesce(c.tool_calls, 0) AS tool_calls,
     coalesce(m.input_tokens, 0) AS input_tokens,
@@ -23,19 +21,20 @@ SELECT
     coalesce(m.reasoning_output_tokens, 0) AS reasoning_output_tokens,
     coalesce(m.total_tokens, 0) AS total_tokens,
     CASE WHEN coalesce(m.unpriced_calls, 0) = 0 THEN coalesce(m.cost_usd, 0) END AS cost_usd
-FROM lash_tables.sessions AS s
+FROM lash_rows.sessions AS s
 LEFT JOIN (
     SELECT s.session_id, count(*) AS turns
-    FROM lash_tables.turns AS t
-    JOIN lash_tables.sessions AS s ON s.session_key = t.session_key
+    FROM lash_rows.turns AS t
+    JOIN lash_rows.sessions AS s ON s.session_key = t.session_key
     WHERE t.outcome IS NOT NULL
     GROUP BY s.session_id
 ) AS t ON t.session_id = s.session_id
 LEFT JOIN (
     SELECT s.session_id, count(*) AS messages
-    FROM lash_tables.nodes AS n
-    JOIN lash_tables.sessions AS s ON s.session_key = n.session_key
+    FROM lash_rows.nodes AS n
+    JOIN lash_rows.sessions AS s ON s.session_key = n.session_key
     WHERE n.kind = 'message' AND n.label IN ('user', 'assistant') AND NOT n.tombstoned
+        AND n.node_key >= s.replaced_before_key
     GROUP BY s.session_id
 ) AS n ON n.session_id = s.session_id
 LEFT JOIN (

@@ -6,12 +6,12 @@ SELECT
     c.tool_id,
     c.tool_name,
     c.plugin_id,
-    make_timestamp(c.started_at_us) AS started_at,
+    lash_rows.utc(c.started_at_us) AS started_at,
     c.duration_ms,
     c.status,
     c.attempts,
     c.error_code,
     c.args_bytes,
     c.result_bytes
-FROM lash_tables.tool_calls AS c
-JOIN lash_tables.sessions AS s ON s.session_key = c.session_key
+FROM lash_rows.tool_calls AS c
+JOIN lash_rows.sessions AS s ON s.session_key = c.session_key

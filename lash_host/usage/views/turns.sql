@@ -4,7 +4,7 @@ SELECT
     t.turn_id,
     t.turn_index,
     t.frame_id,
-    make_timestamp(t.started_at_us) AS started_at,
+    lash_rows.utc(t.started_at_us) AS started_at,
     t.duration_ms,
     t.outcome,
     t.stop_reason,
@@ -19,8 +19,8 @@ SELECT
     coalesce(m.reasoning_output_tokens, 0) AS reasoning_output_tokens,
     coalesce(m.total_tokens, 0) AS total_tokens,
     CASE WHEN coalesce(m.unpriced_calls, 0) = 0 THEN coalesce(m.cost_usd, 0) END AS cost_usd
-FROM lash_tables.turns AS t
-JOIN lash_tables.sessions AS s ON s.session_key = t.session_key
+FROM lash_rows.turns AS t
+JOIN lash_rows.sessions AS s ON s.session_key = t.session_key
 LEFT JOIN (
     SELECT
         session_id,
