@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from lash_host import LashHost, LashRuntime
@@ -66,6 +68,24 @@ def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     url = postgres_server.database()
     yield url
     postgres_server.drop(url)
+
+
+@pytest.fixture
+def store_v1() -> Callable[[Path], Path]:
+    """Write a store of schema version 1, as the version that made such ones left it."""
+
+    def write(path: Path) -> Path:
+        folder = Path(__file__).with_name("fixtures") / "store_v1"
+        tables = json.loads((folder / "rows.json").read_text("utf-8"))
+        with duckdb.connect(path, config={"storage_compatibility_version": "v1.5.0"}) as connection:
+            connection.execute((folder / "schema.sql").read_text("utf-8"))
+            for name, table in tables.items():
+                marks = ", ".join("?" * len(table["columns"]))
+                rows = [[bytes.fromhex(v["hex"]) if isinstance(v, dict) else v for v in row] for row in table["rows"]]
+                connection.executemany(f"INSERT INTO lash_tables.{name} VALUES ({marks})", rows)
+        return path
+
+    return write
 
 
 @pytest.fixture
