@@ -84,7 +84,8 @@ class SharedLog:
         self._session_keys: KeySequence | None = None
         path = database.url.path
         self.attachment_bytes: AttachmentBytes = MemoryBytes() if path is None else FileBytes(attachments_folder(path))
-        self._entry_keys = KeySequence(self._folder.recover())
+        self._entry_keys = KeySequence(self._folder.read_again())
+        self.fold(None)
 
     def run(self, operation: Callable[[Work], T], surroundings: Surroundings) -> T:
         """Run an operation; see `Engine.run`."""
@@ -100,6 +101,12 @@ class SharedLog:
         """Fold the log where it holds something of a session; see `Engine.fold`."""
         if self._folder.is_folded(session_id):
             return True
+        if self._folder.is_in_doubt:
+            with self._deciding:
+                self._be_sure()
+        return self._fold()
+
+    def _fold(self) -> bool:
         try:
             self._folder.fold()
         except StoreUnwritable as exc:
@@ -111,6 +118,7 @@ class SharedLog:
     def exclusive(self, surroundings: Surroundings) -> Generator[Transaction]:
         """Keep operations and folds away; see `Engine.exclusive`."""
         with self._deciding, self._folder.folding:
+            self._be_sure()
             self._folder.fold()
             try:
                 with self.database.write() as transaction:
@@ -129,12 +137,14 @@ class SharedLog:
         self._folder.close()
         try:
             with self._deciding:
-                self._folder.fold()
+                self._be_sure()
+                self._fold()
         finally:
             self.database.close()
 
     def abandon(self) -> None:
         """Leave everything to the process that opened it; called in a forked child."""
+        self._folder.abandon()
         self.database.abandon()
 
     def _serve(self) -> None:
@@ -142,6 +152,7 @@ class SharedLog:
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_AT_ONCE))]
         decided: list[_Decided] = []
         try:
+            self._be_sure()
             with self.database.write() as transaction:
                 decided = self._decide(batch, transaction)
                 written = self._write(decided, transaction)
@@ -152,7 +163,9 @@ class SharedLog:
                 raise
 
     def _decide(self, batch: list[_Request[Any]], transaction: Transaction) -> list[_Decided]:
+        """Run what waits; what is about a session that another of them is about goes back to the head of the queue."""
         decided: list[_Decided] = []
+        deferred: list[_Request[Any]] = []
         busy: set[str] = set()
         unfolded = self._folder.unfolded()
         for request in batch:
@@ -167,7 +180,7 @@ class SharedLog:
             try:
                 answer = request.operation(work)
             except Deferred:
-                self._waiting.append(request)
+                deferred.append(request)
             except self.database.dialect.errors:
                 raise
             except Exception as failure:  # noqa: BLE001 - it is the caller's own, and is raised there
@@ -175,6 +188,8 @@ class SharedLog:
             else:
                 decided.append(_Decided(request, work, answer))
                 busy |= work.touched
+        batch[:] = [request for request in batch if request not in deferred]
+        self._waiting.extendleft(reversed(deferred))
         return decided
 
     def _write(self, decided: list[_Decided], transaction: Transaction) -> list[tuple[int, Entry]]:
@@ -205,14 +220,20 @@ class SharedLog:
 
     def _failed(self, batch: list[_Request[Any]], decided: list[_Decided], failure: BaseException) -> None:
         """Tell everybody, and read again what may have been written."""
+        if decided:
+            self._folder.is_in_doubt = True
         for one in decided:
             for session_id in one.work.touched:
                 self._memory.forget(session_id, now_ms=one.work.now_ms)
         told = failure if isinstance(failure, Exception) else StoreError("the writer was interrupted: outcome unknown")
-        deferred = set(map(id, self._waiting))
         for request in batch:
-            if not request.is_done and id(request) not in deferred:
+            if not request.is_done:
                 request.fail(told)
+
+    def _be_sure(self) -> None:
+        """Read the log again where it may hold what nobody knows of, before anything is decided."""
+        if self._folder.is_in_doubt:
+            self._folder.read_again()
 
     def _keys_of_sessions(self, transaction: Transaction) -> KeySequence:
         if self._session_keys is None:

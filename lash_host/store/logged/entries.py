@@ -13,13 +13,17 @@ from sqlalchemy import Select, bindparam, select
 from lash_host.errors import StoreError
 from lash_host.store.database import Transaction
 from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE
-from lash_host.store.schema import commit_log, nodes
+from lash_host.store.schema import commit_log, nodes, rows_of, sessions
 from lash_host.store.state import Row, StateTable
 
 __all__ = ["Entry", "StateChange", "read_log"]
 
 _STATE = {state.table.name: state for state in LOGGED_STATE}
 _LOG = select(*commit_log.columns).order_by(commit_log.c.entry_key)
+_SESSIONS = rows_of(sessions)
+_NAMES = select(_SESSIONS.c.session_key, _SESSIONS.c.session_id).where(
+    _SESSIONS.c.session_key.in_(select(commit_log.c.session_key))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,18 +92,21 @@ def read_log(transaction: Transaction) -> list[tuple[int, Entry]]:
     """
     found: list[tuple[int, Entry]] = []
     known: dict[tuple[Any, ...], Row] = {}
+    names = dict(transaction.rows(_NAMES))
     for entry_key, session_key, *texts in transaction.rows(_LOG):
         try:
-            entry = _decoded(transaction, session_key, texts, known)
+            changes, added = _decoded(transaction, texts, known)
+            session_id = names[session_key]
         except (ValueError, KeyError, TypeError) as exc:
             raise StoreError(f"entry {entry_key} of the log cannot be read: {exc}") from exc
+        entry = Entry(session_id=session_id, session_key=session_key, changes=changes, added=added)
         found.append((entry_key, entry))
     return found
 
 
 def _decoded(
-    transaction: Transaction, session_key: int, texts: Iterable[str | None], known: dict[tuple[Any, ...], Row]
-) -> Entry:
+    transaction: Transaction, texts: Iterable[str | None], known: dict[tuple[Any, ...], Row]
+) -> tuple[list[StateChange], dict[str, list[tuple[Any, ...]]]]:
     state, facts, new_nodes = (json.loads(text) if text is not None else {} for text in texts)
     changes = [
         _change(transaction, _STATE[name.removeprefix("-")], value, known, is_gone=name.startswith("-"))
@@ -109,7 +116,7 @@ def _decoded(
     added = {
         name: [tuple(row) for row in rows] for name, rows in {**facts, **new_nodes}.items() if name in ADDED_TABLES
     }
-    return Entry(session_id="", session_key=session_key, changes=changes, added=added)
+    return changes, added
 
 
 def _change(

@@ -31,15 +31,18 @@ _ENTRIES = 256
 _IDLE_S = 0.5
 _RETRY_S = 5.0
 
-_EMPTY_UP_TO = delete(commit_log).where(commit_log.c.entry_key <= bindparam("last_key"))
+_UP_TO = commit_log.c.entry_key <= bindparam("last_key")
+_EMPTY_UP_TO = delete(commit_log).where(_UP_TO)
+_COUNT_UP_TO = select(func.count()).select_from(commit_log).where(_UP_TO)
 _LAST = select(func.max(commit_log.c.entry_key))
 
 
 class Folder:
     """Folds when enough has come together, when nothing has come for a while, and when it is told to.
 
-    What is to be folded is remembered since it was written; the log itself is read when the store is opened. A fold is
-    one transaction that also empties the log as far as it folded it: a crash leaves all of it done, or none.
+    What is to be folded is remembered since it was written; the log itself is read when the store is opened, and when
+    an error leaves open what is in it. A fold is one transaction that also empties the log as far as it folded it: a
+    crash leaves all of it done, or none.
     """
 
     def __init__(self, database: Database) -> None:
@@ -49,23 +52,25 @@ class Folder:
         self._noted = threading.Condition()
         self._entries: deque[tuple[int, Entry]] = deque()
         self._latest: dict[str, int] = {}
+        self.is_in_doubt = False
+        """Whether the log may hold what was never noted: a write of it failed, which may have landed all the same."""
         self._is_closed = False
         self._thread: threading.Thread | None = None
 
-    def recover(self) -> int:
-        """Fold what an earlier process left in the log; give the greatest key that is in it, or 0.
+    def read_again(self) -> int:
+        """Remember what is in the log, and nothing else; give its greatest key, or 0. Nobody may write meanwhile.
 
         Raises:
-            StoreError: The log cannot be read, or the database not be written.
+            StoreError: The log cannot be read.
         """
-        with self._database.read() as transaction:
-            last = transaction.row(_LAST)
-            if last is None or last[0] is None:
-                return 0
-            entries = read_log(transaction)
-        with self._database.aside() as transaction:
-            _fold(transaction, entries)
-        return entries[-1][0]
+        with self.folding:
+            with self._database.read() as transaction:
+                entries = [] if transaction.row(_LAST) == (None,) else read_log(transaction)
+            with self._noted:
+                self._entries = deque(entries)
+                self._latest = {entry.session_id: key for key, entry in entries}
+                self.is_in_doubt = False
+            return entries[-1][0] if entries else 0
 
     def note(self, entries: Iterable[tuple[int, Entry]]) -> None:
         """Take note of entries that were written."""
@@ -81,6 +86,8 @@ class Folder:
 
     def is_folded(self, session_id: str | None = None) -> bool:
         """Whether the tables hold all that was written, of one session or of all."""
+        if self.is_in_doubt:
+            return False
         return session_id not in self._latest if session_id is not None else not self._entries
 
     def unfolded(self) -> frozenset[str]:
@@ -120,6 +127,12 @@ class Folder:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
+    def abandon(self) -> None:
+        """Leave everything to the process that has the thread; called in a forked child, which may have its locks."""
+        self._noted, self.folding = threading.Condition(), threading.RLock()
+        self._entries, self._latest = deque(), {}
+        self._thread, self._is_closed = None, True
+
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="lash-fold", daemon=True)
         self._thread.start()
@@ -147,6 +160,10 @@ class Folder:
 
 
 def _fold(transaction: Transaction, entries: Sequence[tuple[int, Entry]]) -> None:
+    """Fold entries as far as the log has them: a fold that failed may have landed all the same."""
+    last_key = entries[-1][0]
+    if transaction.row(_COUNT_UP_TO, {"last_key": last_key}) != (len(entries),):
+        entries = [(key, entry) for key, entry in read_log(transaction) if key <= last_key]
     for name, table in ADDED_TABLES.items():
         transaction.insert(table, [row for _, entry in entries for row in entry.added.get(name, ())])
     for state in LOGGED_STATE:
@@ -157,7 +174,7 @@ def _fold(transaction: Transaction, entries: Sequence[tuple[int, Entry]]) -> Non
                     latest[change.session_key, *change.key] = change.row
         if latest:
             _write_state(transaction, state, latest)
-    transaction.rows(_EMPTY_UP_TO, {"last_key": entries[-1][0]})
+    transaction.rows(_EMPTY_UP_TO, {"last_key": last_key})
 
 
 def _write_state(transaction: Transaction, state: StateTable, latest: dict[tuple[Any, ...], Row | None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from lash_host.store.head import Head
@@ -43,18 +44,22 @@ class SessionMemory:
             end with this process, and whoever reads the token later goes on above all that may have been granted.
         rows: Its rows that are not settled, by state table and key; a table is there once it was loaded.
         ids: All its ids; None when they were not loaded.
+        counted: How many ids of it count among those that are remembered in all.
     """
 
-    __slots__ = ("head", "ids", "rows", "written")
+    __slots__ = ("counted", "head", "ids", "rows", "written")
 
     def __init__(self, written: Head | None) -> None:
         self.head = self.written = written
         self.rows: dict[str, dict[tuple[Any, ...], Row]] = {}
         self.ids: SessionIds | None = None
+        self.counted = 0
 
     def is_leased(self, now_ms: int) -> bool:
         """Whether somebody holds the session's lease."""
-        return self.head is not None and self.head.lease.is_live(now_ms)
+        if self.head is None or self.head.row["lease_token"] is None:
+            return False
+        return self.head.lease.is_live(now_ms)
 
     def to_write(self, head: Head) -> Head:
         """Give a head as it is to be written: without the lease, its fencing token beyond all granted ones."""
@@ -95,20 +100,21 @@ class Memory:
         if held is not None and written is not None and held.session_key == written.session_key:
             session.head = written.changed({name: held.row[name] for name in _LEASE})
         self._sessions[session_id] = session
-        if len(self._sessions) > _MOST_SESSIONS:
-            self._forget_oldest(now_ms)
+        self._forget_oldest(now_ms, but=session_id)
         return session
 
     def keep(self, session_id: str, session: SessionMemory) -> None:
         """Remember a session that was changed, even if it was to be forgotten meanwhile."""
         self._sessions[session_id] = session
         self._sessions.move_to_end(session_id)
+        self._count_ids(session_id, session)
 
     def forget(self, session_id: str, *, now_ms: int, with_lease: bool = False) -> None:
         """Forget a session, so that it is read again; a lease that is held stays, unless it is to go too."""
         session = self._sessions.pop(session_id, None)
         if session is not None:
-            self._ids -= 0 if session.ids is None else len(session.ids)
+            self._ids -= session.counted
+            session.counted = 0
             if session.head is not None and session.is_leased(now_ms) and not with_lease:
                 self._leases[session_id] = session.head
         if with_lease:
@@ -126,31 +132,51 @@ class Memory:
         """
         return session_id in self._committed_once
 
-    def keep_ids(self, session: SessionMemory, ids: SessionIds) -> None:
+    def keep_ids(self, session_id: str, session: SessionMemory, ids: SessionIds) -> None:
         """Remember a session's ids."""
         session.ids = ids
-        self._ids += len(ids)
+        self._count_ids(session_id, session)
 
-    def took(self, session_id: str, *, replaced: bool, node_ids: Iterable[str], turn_ids: Iterable[str]) -> None:
+    def took(
+        self,
+        session_id: str,
+        session: SessionMemory,
+        *,
+        replaced: bool,
+        node_ids: Iterable[str],
+        turn_ids: Iterable[str],
+    ) -> None:
         """Take in the ids that a commit made; ``replaced``: of the nodes there were before, none is live any more."""
         if len(self._committed_once) >= _MOST_COMMITTED_ONCE:
             self._committed_once.clear()
         self._committed_once.add(session_id)
-        session = self._sessions.get(session_id)
-        if session is None or session.ids is None:
+        if session.ids is None:
             return
-        before = len(session.ids)
         if replaced:
             session.ids.nodes.clear()
         session.ids.nodes.update(node_ids)
         session.ids.turns.update(turn_ids)
-        self._ids += len(session.ids) - before
-        while self._ids > MOST_IDS:
-            with_ids = next(one for one in self._sessions.values() if one.ids is not None)
-            self._ids -= len(with_ids.ids or ())
-            with_ids.ids = None
+        self._count_ids(session_id, session)
 
-    def _forget_oldest(self, now_ms: int) -> None:
-        free = (session_id for session_id, session in self._sessions.items() if not session.is_leased(now_ms))
-        if (oldest := next(free, None)) is not None:
-            self.forget(oldest, now_ms=now_ms)
+    def _count_ids(self, session_id: str, session: SessionMemory) -> None:
+        """Count the ids of a session that is remembered; where they are too many, forget those of the oldest ones."""
+        if self._sessions.get(session_id) is not session:
+            return
+        size = 0 if session.ids is None else len(session.ids)
+        self._ids += size - session.counted
+        session.counted = size
+        if self._ids <= MOST_IDS:
+            return
+        for oldest in self._sessions.values():
+            self._ids -= oldest.counted
+            oldest.ids, oldest.counted = None, 0
+            if self._ids <= MOST_IDS:
+                return
+
+    def _forget_oldest(self, now_ms: int, *, but: str) -> None:
+        """Forget sessions that nobody holds while there are too many, one excepted."""
+        too_many = len(self._sessions) - _MOST_SESSIONS
+        if too_many > 0:
+            free = (name for name, one in self._sessions.items() if name != but and not one.is_leased(now_ms))
+            for oldest in list(islice(free, too_many)):
+                self.forget(oldest, now_ms=now_ms)

@@ -199,7 +199,7 @@ class LoggedWork(Work):
             if session_id in self._written and self._added:
                 node_ids = (row[_NODE_ID] for row in self._added.get(nodes.name, ()))
                 turn_ids = (row[_TURN_ID] for row in self._added.get(turns.name, ()))
-                self._memory.took(session_id, replaced=replaced, node_ids=node_ids, turn_ids=turn_ids)
+                self._memory.took(session_id, session, replaced=replaced, node_ids=node_ids, turn_ids=turn_ids)
         for session_id, session in self._sessions.items():
             self._memory.keep(session_id, session)
             for name, changed in self._changed.items():
@@ -246,10 +246,10 @@ class LoggedWork(Work):
         session = self._session(head.session_id)
         if session.ids is None and head.row["live_nodes"] < MOST_IDS:
             if not head.is_session:
-                self._memory.keep_ids(session, SessionIds(set(), set()))
+                self._memory.keep_ids(head.session_id, session, SessionIds(set(), set()))
             elif self._memory.commits_again(head.session_id):
                 node_ids, turn_ids = self._queries(head.session_id).all_ids(self._transaction, head)
-                self._memory.keep_ids(session, SessionIds(node_ids, turn_ids))
+                self._memory.keep_ids(head.session_id, session, SessionIds(node_ids, turn_ids))
         return session.ids
 
     def _changed_heads(self) -> Iterator[StateChange]:
@@ -278,7 +278,9 @@ class LoggedWork(Work):
     def _is_written(self, state: StateTable, key: Key) -> bool:
         name = state.table.name
         return (name, key) in self._existed or any(
-            key in session.rows.get(name, ()) for session in self._sessions.values()
+            key in session.rows.get(name, ())
+            for session in self._sessions.values()
+            if session.head is not None and session.head.session_key == self._session_key
         )
 
 
