@@ -5,17 +5,22 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lash_host.contracts.store import SessionStore
 from lash_host.store import open_store
 from lash_host.store.database import Database
+from lash_host.store.dialects.duckdb import DuckDBDriver
 from lash_host.testing.clock import ManualClock
 
 Program = Callable[..., "subprocess.Popen[str]"]
+
+_INTO_LOG = "INSERT INTO lash_tables.commit_log"
 
 
 @pytest.fixture
@@ -44,7 +49,44 @@ def memory(clock: ManualClock) -> Iterator[SessionStore]:
 
 @pytest.fixture
 def database_of() -> Callable[[SessionStore], Database]:
-    return lambda store: store._shared.database
+    return lambda store: store._engine.database
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the SQL that is run, by whatever connection."""
+    run: list[str] = []
+    original = DuckDBDriver.rows
+
+    def record(self: DuckDBDriver, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        run.append(sql)
+        return original(self, sql, params)
+
+    monkeypatch.setattr(DuckDBDriver, "rows", record)
+    return run
+
+
+@pytest.fixture
+def failing_log() -> Callable[..., AbstractContextManager[None]]:
+    """Have every write of the log fail with an error during the body; with ``lands``, although it has landed."""
+
+    @contextmanager
+    def fail(error: Exception, *, lands: bool = False) -> Generator[None]:
+        original = DuckDBDriver.rows
+
+        def rows(self: DuckDBDriver, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+            if sql.startswith(_INTO_LOG) and not lands:
+                raise error
+            found = original(self, sql, params)
+            if sql.startswith(_INTO_LOG):
+                raise error
+            return found
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(DuckDBDriver, "rows", rows)
+            yield
+
+    return fail
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -14,7 +13,8 @@ from sqlalchemy import text
 
 from lash_host.contracts.store import SessionStore
 from lash_host.domain.lease import LeaseAcquired
-from lash_host.errors import ForeignStore, HeadRevisionConflict, StoreError, StoreLocked, StoreUnwritable
+from lash_host.errors import ForeignStore, StoreError, StoreLocked, StoreUnwritable
+from lash_host.store import open_store
 from lash_host.store.database import Database, Transaction
 from lash_host.store.dialects import ConstraintViolated, TransactionConflict, parse_store_url
 from lash_host.store.dialects.duckdb import DuckDBDialect
@@ -22,6 +22,7 @@ from lash_host.testing.conformance import SampleSession
 from lash_host.testing.conformance.samples import TTL_MS
 
 DatabaseOf = Callable[[SessionStore], Database]
+FailingLog = Callable[..., AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -175,66 +176,45 @@ def test_closing_while_somebody_reads_ends_the_read(store: SessionStore) -> None
     assert isinstance(outcome[0], StoreError)
 
 
-def test_a_conflict_of_the_database_is_a_conflict_of_the_head(
-    memory: SessionStore, database_of: DatabaseOf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session = SampleSession(memory, "alpha")
-    session.commit("a")
-    commit = session.draft("b", after="a", expected_head_revision=1)
-    writer = database_of(memory)._writer
-    assert writer is not None
-
-    def fail() -> None:
-        raise duckdb.TransactionException("Failed to commit: write-write conflict on key")
-
-    monkeypatch.setattr(type(writer), "commit", lambda self: fail())
-    with pytest.raises(TransactionConflict):
-        memory.commit(replace(commit, expected_head_revision=None))
-    with pytest.raises((HeadRevisionConflict, TransactionConflict)):
-        memory.commit(commit)
-    monkeypatch.undo()
-    assert session.node_ids() == ["a"]
-    assert memory.commit(commit).head_revision == 2
-
-
-def test_what_is_remembered_of_a_head_is_what_landed(
-    memory: SessionStore, database_of: DatabaseOf, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (duckdb.TransactionException("Failed to commit: write-write conflict on key"), TransactionConflict),
+        (duckdb.IOException("No space left on device"), StoreUnwritable),
+    ],
+)
+def test_a_commit_that_the_database_refuses_can_be_tried_again(
+    memory: SessionStore, failing_log: FailingLog, error: Exception, kind: type[StoreError]
 ) -> None:
     session = SampleSession(memory, "alpha")
     session.commit("a")
     commit = session.turn("t1", "b", after="a")
-    writer = database_of(memory)._writer
-    assert writer is not None
-
-    def fail(_: object) -> None:
-        raise duckdb.IOException("No space left on device")
-
-    monkeypatch.setattr(type(writer), "commit", fail)
-    with pytest.raises(StoreUnwritable):
-        memory.commit(commit)
-    monkeypatch.undo()
+    with failing_log(error):
+        for _ in range(2):
+            with pytest.raises(kind):
+                memory.commit(commit)
+        assert session.node_ids() == ["a"]
     assert memory.commit(commit).head_revision == 2  # the lease is still held, the head where it was
+    assert session.node_ids() == ["a", "b"]
 
 
 def test_a_commit_that_landed_although_it_failed_is_found(
-    memory: SessionStore, database_of: DatabaseOf, monkeypatch: pytest.MonkeyPatch
+    path: Path, store: SessionStore, failing_log: FailingLog
 ) -> None:
-    session = SampleSession(memory, "alpha")
+    session = SampleSession(store, "alpha")
     session.commit("a")
     commit = session.turn("t1", "b", after="a")
-    kind = type(database_of(memory)._writer)
-    land = kind.commit
-
-    def land_and_fail(self: Any) -> None:
-        land(self)
-        raise duckdb.IOException("the answer got lost")
-
-    monkeypatch.setattr(kind, "commit", land_and_fail)
-    with pytest.raises(StoreError):
-        memory.commit(commit)
-    monkeypatch.undo()
-    assert memory.commit(commit).head_revision == 2
+    with failing_log(duckdb.IOException("the answer got lost"), lands=True), pytest.raises(StoreError):
+        store.commit(commit)
     assert session.node_ids() == ["a", "b"]
+    assert store.commit(commit).head_revision == 2
+    assert store.query("SELECT turn_id FROM lash_rows.turns").fetchall() == [("t1",)]
+    session.commit("c", after="b")
+    store.close()
+    again = open_store(path)
+    assert SampleSession(again, "alpha").node_ids() == ["a", "b", "c"]
+    assert again.query("SELECT turn_id FROM lash_tables.turns").fetchall() == [("t1",)]
+    again.close()
 
 
 def test_a_lease_costs_the_database_nothing(
@@ -256,7 +236,7 @@ def test_a_lease_costs_the_database_nothing(
 
 
 def test_many_sessions_are_not_all_remembered(memory: SessionStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lash_host.store.heads._REMEMBERED", 4)
+    monkeypatch.setattr("lash_host.store.logged.memory._MOST_SESSIONS", 4)
     for number in range(12):
         SampleSession(memory, f"s{number}").commit("a")
     for number in range(12):

@@ -31,7 +31,7 @@ def session(memory: SessionStore) -> SampleSession:
 
 
 def _row(store: SessionStore, columns: str, table: str) -> tuple[object, ...]:
-    (row,) = store.query(f"SELECT {columns} FROM lash_tables.{table}").fetchall()
+    (row,) = store.query(f"SELECT {columns} FROM lash_rows.{table}").fetchall()
     return row
 
 
@@ -125,21 +125,21 @@ def test_hook_calls(memory: SessionStore, session: SampleSession) -> None:
         HookCallFact(plugin_id="p", hook=hook, calls=2, total_ms=3.5, max_ms=2.5, errors=1) for hook in ("h1", "h2")
     )
     memory.commit(session.turn("t1", "a", hook_calls=calls))
-    rows = memory.query("SELECT * EXCLUDE (session_key) FROM lash_tables.hook_calls ORDER BY hook").fetchall()
+    rows = memory.query("SELECT * EXCLUDE (session_key) FROM lash_rows.hook_calls ORDER BY hook").fetchall()
     assert rows == [("t1", "p", "h1", 2, 3.5, 2.5, 1), ("t1", "p", "h2", 2, 3.5, 2.5, 1)]
 
 
 def test_rows_of_a_session_lie_together_in_order(memory: SessionStore, session: SampleSession) -> None:
     session.commit("a", "b", model_calls=(model_call("1"), model_call("2")))
     session.commit("c", after="b", model_calls=(model_call("3"),))
-    ordered = memory.query("SELECT node_id FROM lash_tables.nodes ORDER BY node_key").fetchall()
+    ordered = memory.query("SELECT node_id FROM lash_rows.nodes ORDER BY node_key").fetchall()
     assert ordered == [("a",), ("b",), ("c",)]
-    assert memory.query("SELECT call_id FROM lash_tables.model_calls ORDER BY call_key").fetchall() == [
+    assert memory.query("SELECT call_id FROM lash_rows.model_calls ORDER BY call_key").fetchall() == [
         ("1",),
         ("2",),
         ("3",),
     ]
-    keys = "SELECT min(node_key) > min(session_key) FROM lash_tables.nodes"
+    keys = "SELECT min(node_key) > min(session_key) FROM lash_rows.nodes"
     assert memory.query(keys).fetchall() == [(True,)]
 
 
@@ -148,7 +148,10 @@ def test_replaced_nodes_are_kept_for_analytics(memory: SessionStore, session: Sa
 
     session.commit("a", "b")
     session.commit(graph=ReplaceGraph(nodes=(), leaf_node_id=None))
-    assert memory.query("SELECT count(*), count(*) FILTER (tombstoned) FROM lash_tables.nodes").fetchall() == [(2, 2)]
+    live = "SELECT count(*), count(*) FILTER (node_key >= replaced_before_key)"
+    rows = memory.query(f"{live} FROM lash_rows.nodes JOIN lash_rows.sessions USING (session_key)").fetchall()
+    assert rows == [(2, 0)]
+    assert session.node_ids() == []
 
 
 def test_a_stamp_without_a_turn_is_no_turn(memory: SessionStore, session: SampleSession) -> None:
@@ -170,7 +173,7 @@ def test_a_turn_without_a_stamp_is_committed_once(memory: SessionStore, session:
 def _plugins(store: SessionStore) -> list[tuple[object, ...]]:
     return store.query(
         "SELECT plugin_id, version, first_seen_at_us // 1000000 % 100, last_seen_at_us // 1000000 % 100"
-        " FROM lash_tables.plugins_seen ORDER BY plugin_id, version"
+        " FROM lash_rows.plugins_seen ORDER BY plugin_id, version"
     ).fetchall()
 
 
@@ -202,5 +205,5 @@ def test_plugins_are_not_recorded_twice_after_a_reopen(store: SessionStore, path
     store.close()
     again = open_store(str(path))
     SampleSession(again, "alpha").commit("b", after="a", plugins=plugins)
-    assert again.query("SELECT count(*) FROM lash_tables.plugins_seen").fetchall() == [(1,)]
+    assert again.query("SELECT count(*) FROM lash_rows.plugins_seen").fetchall() == [(1,)]
     again.close()

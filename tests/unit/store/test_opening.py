@@ -10,6 +10,7 @@ import pytest
 from lash_host.contracts.store import SessionStore, UsageView
 from lash_host.errors import StoreError, StoreLocked, UsageFault
 from lash_host.store import open_store
+from lash_host.store.migrations import MIGRATIONS
 from lash_host.testing.clock import ManualClock
 from lash_host.testing.conformance import SampleSession
 
@@ -35,7 +36,7 @@ def test_what_is_there_is_opened_without_creating(path: Path) -> None:
 def test_an_empty_database_becomes_a_store(path: Path) -> None:
     duckdb.connect(path).close()
     store = open_store(path)
-    assert store.info().schema_version == 1
+    assert store.info().schema_version == len(MIGRATIONS)
     store.close()
 
 
@@ -88,7 +89,7 @@ def test_the_file_is_written_for_duckdb_1_5(path: Path) -> None:
 @pytest.mark.parametrize("name", ["lash.duckdb", "main.db", "temp.db", "select.db", "a b.db", "naïve.db"])
 def test_views_are_there_for_plain_duckdb_whatever_the_file_is_called(tmp_path: Path, name: str) -> None:
     store = open_store(tmp_path / name)
-    view = UsageView(name="ids", sql="SELECT session_id FROM lash_tables.sessions", description="Ids.")
+    view = UsageView(name="ids", sql="SELECT session_id FROM lash_rows.sessions", description="Ids.")
     store.install_views([view])
     SampleSession(store, "alpha").commit("a")
     assert store.query("SELECT session_id FROM usage.ids").fetchall() == [("alpha",)]

@@ -120,7 +120,7 @@ def test_a_query_reaches_neither_files_nor_the_program_nor_the_tables(full: Sess
     with pytest.raises(QueryFailed) as caught:
         full.query(sql.format(folder=path.parent)).fetchall()
     assert str(caught.value)
-    assert full.query("SELECT count(*), count(title) FROM lash_tables.sessions").fetchall() == [(1, 0)]
+    assert full.query("SELECT count(*), count(title) FROM lash_rows.sessions").fetchall() == [(1, 0)]
 
 
 @pytest.mark.parametrize("sql", READ_ONLY)
@@ -165,7 +165,7 @@ def test_parameters_go_by_position_or_name(full: SessionStore) -> None:
 
 
 def test_an_alias_may_have_any_name(full: SessionStore) -> None:
-    assert full.query("SELECT count(lash.node_id) FROM lash_tables.nodes AS lash").fetchall() == [(1,)]
+    assert full.query("SELECT count(lash.node_id) FROM lash_rows.nodes AS lash").fetchall() == [(1,)]
 
 
 def test_arrow(full: SessionStore) -> None:
@@ -188,7 +188,7 @@ def test_queries_run_beside_each_other_and_beside_commits(full: SessionStore) ->
     session = SampleSession(full, "alpha")
 
     def count() -> int:
-        return full.query("SELECT count(*) FROM lash_tables.nodes").fetchall()[0][0]
+        return full.query("SELECT count(*) FROM lash_rows.nodes").fetchall()[0][0]
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         counting = [pool.submit(count) for _ in range(40)]

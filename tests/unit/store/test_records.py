@@ -14,6 +14,7 @@ from lash_host.errors import RecordVersionError, StoreError
 from lash_host.store.database import Database
 from lash_host.store.records import dump_json, load_checkpoint, load_frames, load_policy
 from lash_host.store.schema import blobs, sessions
+from lash_host.store.sql_store import SqlSessionStore
 from lash_host.testing.conformance import SampleSession
 from lash_host.testing.conformance.samples import draft
 
@@ -53,11 +54,9 @@ def test_json_that_utf_8_cannot_hold_is_escaped() -> None:
     assert json.loads(text) == {"a": "broken \ud83d"}
 
 
-def test_a_stored_session_of_another_version_is_not_loaded(
-    memory: SessionStore, database_of: Callable[[SessionStore], Database]
-) -> None:
+def test_a_stored_session_of_another_version_is_not_loaded(memory: SqlSessionStore) -> None:
     SampleSession(memory, "alpha").commit("a")
-    with database_of(memory).write() as transaction:
+    with memory._engine.exclusive() as transaction:
         transaction.script(
             f"UPDATE {sessions.fullname} SET checkpoint = replace(checkpoint, '_version\":1', '_version\":2')"
         )
