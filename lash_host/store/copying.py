@@ -120,7 +120,7 @@ class _Copy:
 
     def run(self) -> CopyReport:
         """Copy what is not there yet, on one snapshot of the source; then check."""
-        with self._source.read() as transaction:
+        with self._source.database.read_at_leisure() as transaction:
             source = CopySource(transaction)
             mark, resumed = self._begin(source)
             self._copy_rows(source, mark)

@@ -160,6 +160,18 @@ class Database:
             self.close_reader(driver)
 
     @contextmanager
+    def read_at_leisure(self) -> Generator[Transaction]:
+        """Read on one snapshot, however long a statement takes.
+
+        Raises:
+            StoreError: What the database answered, translated.
+        """
+        with self.read() as transaction:
+            if self.dialect.leisure:
+                transaction.script(self.dialect.leisure)
+            yield transaction
+
+    @contextmanager
     def aside(self) -> Generator[Transaction]:
         """Run the body in a writing transaction on a connection of its own, beside the writer.
 

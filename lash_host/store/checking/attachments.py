@@ -23,12 +23,13 @@ _REFS = select(
 ).order_by(_attachments.c.attachment_id, _attachments.c.session_key)
 
 
-def check_attachments(transaction: Transaction, stored: AttachmentBytes, findings: Findings) -> int:
-    """Read the bytes of every reference, once; give how many references there are.
+def check_attachments(transaction: Transaction, stored: AttachmentBytes, findings: Findings) -> None:
+    """Read the bytes of every reference, once.
 
     Bytes that no commit named yet may be missing: their intent comes first. Bytes of no reference are left alone.
     """
     refs = transaction.rows(_REFS)
+    findings.counts["attachments"] = len(refs)
     last_id, problem = None, None
     for done, (session_key, attachment_id, size_bytes, committed_at_us) in enumerate(refs, start=1):
         if attachment_id != last_id:
@@ -36,7 +37,6 @@ def check_attachments(transaction: Transaction, stored: AttachmentBytes, finding
         if problem is not None and (committed_at_us is not None or problem[0] != "missing_attachment"):
             findings.problem(problem[0], session_key, problem[1])
         findings.tell("attachments", done, len(refs))
-    return len(refs)
 
 
 def _problem_with(stored: AttachmentBytes, attachment_id: str, size_bytes: int) -> tuple[str, str] | None:

@@ -67,7 +67,11 @@ class Findings:
         if self._progress is not None:
             self._progress(what, min(done, total), total)
 
-    def report(self, *, attachments: int) -> CheckReport:
+    def has(self, kind: ProblemKind) -> bool:
+        """Whether a problem of a kind was found."""
+        return self._kinds[kind] > 0
+
+    def report(self) -> CheckReport:
         """Give what was found."""
         more = [
             CheckProblem.model_validate(
@@ -81,7 +85,7 @@ class Findings:
             commits=self.counts["commits"],
             nodes=self.counts["nodes"],
             blobs=self.counts["blobs"],
-            attachments=attachments,
+            attachments=self.counts["attachments"],
             unfolded_commits=self.counts["unfolded_commits"],
             problems=(*self._problems, *more),
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Table, bindparam, func, literal_column, select
 
+from lash_host.store import schema
 from lash_host.store.checking.findings import Findings
 from lash_host.store.database import Transaction
 from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE
@@ -17,7 +18,7 @@ from lash_host.store.schema import commit_log, rows_of
 from lash_host.store.spans import rows_in, spans
 from lash_host.store.state import StateTable
 
-__all__ = ["check_log"]
+__all__ = ["Logged", "check_log", "read_entries"]
 
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]
@@ -35,7 +36,7 @@ _ENTRIES = (
 
 
 @dataclass(slots=True)
-class _Logged:
+class Logged:
     """What the log does to one table.
 
     Attributes:
@@ -49,14 +50,21 @@ class _Logged:
     sessions: set[int] = field(default_factory=set)
 
 
-def check_log(transaction: Transaction, findings: Findings) -> None:
-    """Check that every entry of the log can be read, and that folding shows exactly what it says."""
-    total = findings.counts["unfolded_commits"] = transaction.rows(_COUNT)[0][0]
-    logged: dict[str, _Logged] = {}
+def read_entries(transaction: Transaction, findings: Findings) -> dict[str, Logged]:
+    """Decode every entry of the log; give what they do, by the table's name."""
+    total = transaction.rows(_COUNT)[0][0]
+    logged: dict[str, Logged] = {}
     for entry_key, member, rows in _members(transaction, findings, total):
         problem = _take(logged, member, rows)
         if problem is not None:
             findings.problem("log_entry", None, f"entry {entry_key}: {problem}")
+    if schema.commits.name in logged:
+        findings.counts["unfolded_commits"] = logged[schema.commits.name].added.total()
+    return logged
+
+
+def check_log(transaction: Transaction, findings: Findings, logged: Mapping[str, Logged]) -> None:
+    """Check that folding shows exactly what the entries say."""
     for name, its in logged.items():
         _compare(transaction, findings, _TABLES[name], its)
 
@@ -82,17 +90,17 @@ def _members(
         findings.tell("log", done, total)
 
 
-def _take(logged: dict[str, _Logged], member: str, rows: Sequence[Sequence[Any]]) -> str | None:
+def _take(logged: dict[str, Logged], member: str, rows: Sequence[Sequence[Any]]) -> str | None:
     """Take in what a member does; say what is wrong with it."""
     name = member.removeprefix("-")
     table, state = _TABLES.get(name), _STATES.get(name)
     if table is None or (state is None and member != name):
         return f"it holds {member!r}, which is no table of the log"
-    its = logged.setdefault(name, _Logged())
+    its = logged.setdefault(name, Logged())
     width = len(table.columns) if member == name else len(_key_names(_STATES[name]))
     for row in rows:
-        if len(row) != width:
-            return f"a row of {member} has {len(row)} values instead of {width}"
+        if len(row) != width or type(row[0]) is not int:
+            return f"a row of {member} does not fit it: {len(row)} values where {width} belong"
         its.sessions.add(row[0])
         if state is None:
             its.added[tuple(row)] += 1
@@ -103,7 +111,7 @@ def _take(logged: dict[str, _Logged], member: str, rows: Sequence[Sequence[Any]]
     return None
 
 
-def _compare(transaction: Transaction, findings: Findings, table: Table, logged: _Logged) -> None:
+def _compare(transaction: Transaction, findings: Findings, table: Table, logged: Logged) -> None:
     """Compare what `lash_rows` shows of a table with the table and the log."""
     shown, held = Counter[Row](), Counter[Row]()
     state = _STATES.get(table.name)
@@ -123,7 +131,7 @@ def _compare(transaction: Transaction, findings: Findings, table: Table, logged:
 
 
 def _compare_state(
-    findings: Findings, state: StateTable, logged: _Logged, *, shown: Mapping[Key, Row], held: Mapping[Key, Row]
+    findings: Findings, state: StateTable, logged: Logged, *, shown: Mapping[Key, Row], held: Mapping[Key, Row]
 ) -> None:
     """Compare the rows of the sessions in question with what the log makes of the table's."""
     for key in sorted(shown.keys() | held.keys() | logged.changes.keys()):

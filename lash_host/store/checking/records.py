@@ -72,7 +72,7 @@ def _check_node(findings: Findings, session_key: int, node_id: str, kind: str, p
             return
         for ref in image_refs(payload):
             findings.referred_blobs.setdefault(ref, (session_key, f"an image of node {node_id!r}"))
-    except (StoreError, ValueError) as exc:
+    except (StoreError, ValueError, TypeError) as exc:
         findings.problem("unreadable_record", session_key, f"node {node_id!r}: {exc}")
 
 

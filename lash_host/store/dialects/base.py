@@ -132,6 +132,8 @@ class Dialect(Protocol):
     name: str
     capabilities: Capabilities
     errors: tuple[type[Exception], ...]
+    leisure: str
+    """SQL that lets the statements of a transaction take as long as they need; empty where they may anyway."""
     rows_per_insert: int
     """How many rows one statement inserts at most."""
 

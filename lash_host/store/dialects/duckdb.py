@@ -138,6 +138,7 @@ class DuckDBDialect:
     name = "duckdb"
     capabilities = Capabilities(single_owner=True)
     errors: tuple[type[Exception], ...] = (duckdb.Error, DBAPIError)
+    leisure = ""
     rows_per_insert = _ROWS_PER_INSERT
 
     def __init__(self) -> None:

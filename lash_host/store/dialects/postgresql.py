@@ -62,6 +62,7 @@ class PostgresDialect:
     name = "postgresql"
     capabilities = Capabilities(single_owner=False)
     errors: tuple[type[Exception], ...] = (psycopg.Error, DBAPIError)
+    leisure = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
     rows_per_insert = _ROWS_PER_INSERT
 
     def __init__(self) -> None:
