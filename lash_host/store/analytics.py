@@ -133,10 +133,16 @@ class DriverQueryResult(QueryResult):
         return import_module("polars").from_arrow(self.arrow())
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Give the rows by the Arrow PyCapsule interface, which needs no package. May be asked again until `close`."""
+        """Give the rows by the Arrow PyCapsule interface. May be asked again until `close`.
+
+        DuckDB needs no package for that, PostgreSQL pyarrow.
+        """
         if not self._is_open:
             raise _read_already()
-        return self._rows.__arrow_c_stream__(requested_schema)
+        try:
+            return self._rows.__arrow_c_stream__(requested_schema)
+        except self._database.dialect.errors as exc:
+            raise QueryFailed(str(exc)) from exc
 
     def close(self) -> None:
         """Let go of the rows that were not read."""

@@ -84,14 +84,17 @@ def write_result(result: QueryResult, path: Path, *, format: ExportFormat) -> No
             memory.unregister("result_rows")
         except duckdb.IOException as exc:
             raise StoreUnwritable(str(path), problem=str(exc)) from exc
-        except duckdb.Error as exc:
-            if "No module named 'pyarrow'" in str(exc):  # DuckDB 1.5 streams by way of it
-                raise MissingExtra("this export", extra="arrow") from exc
-            raise
 
 
 def _stream(result: QueryResult) -> Any:
-    return result if isinstance(result, _ArrowStream) else result.arrow()
+    """Give what DuckDB reads rows from. A stream is asked for once before: here its errors are its own."""
+    if not isinstance(result, _ArrowStream):
+        return result.arrow()
+    try:
+        result.__arrow_c_stream__()
+    except ModuleNotFoundError as exc:  # DuckDB 1.5 streams by way of pyarrow
+        raise MissingExtra("this export", extra="arrow") from exc
+    return result
 
 
 def _make_folder(folder: Path) -> None:

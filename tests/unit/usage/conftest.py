@@ -193,9 +193,10 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[SessionStore]:
-    store = open_store("duckdb:///:memory:", clock=clock)
+@pytest.fixture(params=["duckdb", "postgresql"])
+def store(clock: ManualClock, request: pytest.FixtureRequest) -> Iterator[SessionStore]:
+    url = "duckdb:///:memory:" if request.param == "duckdb" else request.getfixturevalue("postgres_url")
+    store = open_store(url, clock=clock)
     store.install_views(builtin_views())
     yield store
     store.close()

@@ -81,6 +81,7 @@ def printed(columns, rows):
 
 
 @pytest.mark.usefixtures("history")
+@pytest.mark.parametrize("store", ["duckdb"], indirect=True)  # whose words the page's queries are
 @pytest.mark.parametrize(("sql", "text"), QUERIES, ids=range(len(QUERIES)))
 def test_a_query_prints_what_the_page_shows(store, sql, text):
     result = store.query(sql)

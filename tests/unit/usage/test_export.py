@@ -53,7 +53,8 @@ class TestFiles:
 
     def test_json_is_an_array_of_objects(self, usage, tmp_path):
         usage.export(tmp_path, "json")
-        rows = json.loads((tmp_path / "turns.json").read_text(encoding="utf-8"))
+        read_back = json.loads((tmp_path / "turns.json").read_text(encoding="utf-8"))
+        rows = sorted(read_back, key=lambda row: row["turn_index"])
         assert [row["cost_usd"] for row in rows] == [0.5, None]
         assert rows[0]["started_at"] == "2026-01-01T00:00:00.000000Z"
         assert rows[0]["total_tokens"] == 20
@@ -143,7 +144,16 @@ class RowsByPyarrow:
 
 
 class TestWithoutPyarrow:
+    @pytest.mark.parametrize("store", ["postgresql"], indirect=True)
     @pytest.mark.usefixtures("turns")
+    def test_postgresql_needs_it(self, usage, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(MissingExtra, match=r'pip install "lash-host\[arrow\]"'):
+            usage.export(tmp_path, "csv")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.usefixtures("turns")
+    @pytest.mark.parametrize("store", ["duckdb"], indirect=True)
     @pytest.mark.parametrize("form", ["parquet", "csv", "json"])
     def test_everything_is_written(self, usage, tmp_path, monkeypatch, form):
         monkeypatch.setitem(sys.modules, "pyarrow", None)
