@@ -12,17 +12,16 @@ from sqlalchemy import Select, bindparam, select
 
 from lash_host.errors import StoreError
 from lash_host.store.database import Transaction
-from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE
-from lash_host.store.schema import commit_log, nodes, rows_of, sessions
+from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE, SESSIONS
+from lash_host.store.schema import commit_log, nodes, sessions
 from lash_host.store.state import Row, StateTable
 
 __all__ = ["Entry", "StateChange", "read_log"]
 
 _STATE = {state.table.name: state for state in LOGGED_STATE}
 _LOG = select(*commit_log.columns).order_by(commit_log.c.entry_key)
-_SESSIONS = rows_of(sessions)
-_NAMES = select(_SESSIONS.c.session_key, _SESSIONS.c.session_id).where(
-    _SESSIONS.c.session_key.in_(select(commit_log.c.session_key))
+_FOLDED_IDS = select(sessions.c.session_key, sessions.c.session_id).where(
+    sessions.c.session_key.in_(select(commit_log.c.session_key))
 )
 
 
@@ -92,11 +91,12 @@ def read_log(transaction: Transaction) -> list[tuple[int, Entry]]:
     """
     found: list[tuple[int, Entry]] = []
     known: dict[tuple[Any, ...], Row] = {}
-    names = dict(transaction.rows(_NAMES))
+    ids: dict[int, str] = dict(transaction.rows(_FOLDED_IDS))
     for entry_key, session_key, *texts in transaction.rows(_LOG):
         try:
             changes, added = _decoded(transaction, texts, known)
-            session_id = names[session_key]
+            ids.update((one.session_key, one.key[0]) for one in changes if one.state is SESSIONS)
+            session_id = ids[session_key]
         except (ValueError, KeyError, TypeError) as exc:
             raise StoreError(f"entry {entry_key} of the log cannot be read: {exc}") from exc
         entry = Entry(session_id=session_id, session_key=session_key, changes=changes, added=added)

@@ -127,8 +127,8 @@ def _current(state: StateTable) -> str:
     table, key = state.table, _key(state)
     same = " AND ".join(f"t.{name} = m.{name}" for name in key)
     names = ", ".join(f"t.{column.name}" for column in table.columns)
-    merged = _merged(state)
     return (
-        f"SELECT {names} FROM {SCHEMA}.{table.name} AS t ANTI JOIN ({merged}) AS m ON {same}"
-        f" UNION ALL SELECT {_names(table)} FROM ({merged}) WHERE NOT gone"
+        f"WITH m AS ({_merged(state)})"
+        f" SELECT {names} FROM {SCHEMA}.{table.name} AS t ANTI JOIN m ON {same}"
+        f" UNION ALL SELECT {_names(table)} FROM m WHERE NOT gone"
     )
