@@ -40,6 +40,15 @@ class DeferralConformance(StoreSuite):
         assert pending[1] == other
         assert ids_of(session.claim_inputs()) == [second.input_id, late.input_id]
 
+    def test_an_interrupt_leaves_what_was_accepted(self, store: SessionStore, session: SampleSession) -> None:
+        first, second = (session.say(text, ingress=during("t1")) for text in ("one", "two"))
+        settled = got(session.accept_inputs("t1", limit=1))
+        assert ids_of(session.accept_inputs("t1", limit=1)) == [second.input_id]
+        session.settle(settled, interrupted_turn_id="t1")
+        assert session.pending() == []
+        outcomes = [store.cancel_turn_input("alpha", one.input_id) for one in (first, second)]
+        assert [outcome.kind for outcome in outcomes] == ["already_completed", "already_claimed"]
+
     def test_a_deferred_input_can_be_cancelled(self, store: SessionStore, session: SampleSession) -> None:
         """RP27: active and next-turn input is cancelled; an interrupt defers what is left, which is cancelled too."""
         active, following, left = (

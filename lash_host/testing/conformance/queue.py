@@ -162,18 +162,18 @@ class WaitingSessionsConformance(StoreSuite):
     """Drivers find the sessions that wait for them."""
 
     def test_sessions_with_work_are_found(self, store: SessionStore, clock: ManualClock) -> None:
-        for name in ("waits", "commanded", "spoken"):
+        for name in ("woken", "commanded", "spoken"):
             SampleSession(store, name).commit("a")
             clock.advance(1)
-        SampleSession(store, "commanded").command()
-        clock.advance(1)
         SampleSession(store, "spoken").say()
         clock.advance(1)
-        SampleSession(store, "waits").wake()
+        SampleSession(store, "woken").wake()
         clock.advance(1)
-        SampleSession(store, "commanded").say()
-        assert list(store.sessions_with_work(limit=10)) == ["commanded", "spoken", "waits"]
-        assert list(store.sessions_with_work(limit=2)) == ["commanded", "spoken"]
+        SampleSession(store, "commanded").command()
+        clock.advance(1)
+        SampleSession(store, "spoken").wake()
+        assert list(store.sessions_with_work(limit=10)) == ["spoken", "woken", "commanded"]
+        assert list(store.sessions_with_work(limit=2)) == ["spoken", "woken"]
         assert list(store.sessions_with_work(limit=0)) == []
 
     def test_a_session_with_work_needs_no_head(self, store: SessionStore, session: SampleSession) -> None:

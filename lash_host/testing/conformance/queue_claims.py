@@ -252,6 +252,16 @@ class QueueSelectionConformance(StoreSuite):
         ids.append(join(session, 4, group="a", delivery=AFTER_COMMIT))
         assert [batches_of(session.claim_work()) for _ in range(4)] == [ids[:2], ids[2:3], ids[3:], []]
 
+    def test_work_of_another_delivery_does_not_join(self, session: SampleSession) -> None:
+        ids = [join(session, 1), join(session, 2, delivery=AFTER_COMMIT), join(session, 3)]
+        assert [batches_of(session.claim_work()) for _ in ids] == [[one] for one in ids]
+
+    def test_a_command_never_joins_turn_work(self, session: SampleSession) -> None:
+        alike = {"slot_policy": SlotPolicy.JOIN, "delivery_policy": DeliveryPolicy.EARLIEST_SAFE_BOUNDARY}
+        wake, command = session.wake(slot_policy=SlotPolicy.JOIN), session.command(**alike)
+        assert batches_of(session.claim_work()) == [wake.batch_id]
+        assert batches_of(session.claim_command()) == [command.batch_id]
+
     def test_merge_keys_are_compared_by_equality(self, session: SampleSession) -> None:
         def wake(number: int, merge_key: MergeKey) -> QueuedWorkBatch:
             return session.wake(number, slot_policy=SlotPolicy.JOIN, merge_key=merge_key)

@@ -48,6 +48,8 @@ class SettlingConformance(StoreSuite):
         held = got(session.claim_work())
         assert len(held.batches) == 2
         forged = held.model_copy(update={"claim": held.claim.model_copy(update={"claim_token": "forged"})})
+        with pytest.raises(QueuedWorkClaimExpired):
+            session.settle(held.model_copy(update={"batches": held.batches[:1]}))
         with pytest.raises(QueuedWorkClaimExpired) as caught:
             session.settle(forged)
         assert (caught.value.session_id, caught.value.claim_id) == ("alpha", held.claim.claim_id)

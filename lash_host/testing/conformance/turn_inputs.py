@@ -19,7 +19,7 @@ from lash_host.domain.turn_input import (
     SuffixCancelled,
     TurnInputState,
 )
-from lash_host.errors import TurnInputSourceKeyConflict
+from lash_host.errors import TurnInputIdConflict, TurnInputSourceKeyConflict
 from lash_host.testing.clock import ManualClock
 from lash_host.testing.conformance.backend import StoreSuite
 from lash_host.testing.conformance.drafts import during, text_input
@@ -55,6 +55,13 @@ class TurnInputConformance(StoreSuite):
         assert session.say(input_id="mine").input_id == "mine"
         assert session.say().input_id != session.say().input_id
         assert session.pending()[0] == "mine"
+
+    def test_an_id_is_given_to_one_input(self, session: SampleSession) -> None:
+        session.say("one", input_id="mine")
+        with pytest.raises(TurnInputIdConflict) as caught:
+            session.say("two", input_id="mine")
+        assert (caught.value.session_id, caught.value.input_id) == ("alpha", "mine")
+        assert session.pending() == ["mine"]
 
     def test_input_alone_does_not_make_a_session(self, store: SessionStore, session: SampleSession) -> None:
         session.say()
