@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from lash_host.contracts.maintenance import Progress
 from lash_host.domain.maintenance import CheckReport
 from lash_host.errors import StoreError, UsageFault
 from lash_host.store.checking import check_store
+from lash_host.store.copy_mark import CopyMark, refuse_unfinished_copy
 from lash_host.store.copy_source import COPIED, CopySource
 from lash_host.store.database import Transaction
 from lash_host.store.dialects import parse_store_url
@@ -28,11 +28,6 @@ from lash_host.store.work import Engine
 
 __all__ = ["CopyReport", "copy_store"]
 
-_MARK = "copy"
-_IS_MARK = meta.c.key == literal_column(f"'{_MARK}'")
-_READ_MARK = select(meta.c.value).where(_IS_MARK)
-_SET_MARK = update(meta).where(_IS_MARK).values(value=bindparam("mark"))
-_REMOVE_MARK = delete(meta).where(_IS_MARK)
 _SET_CREATED = (
     update(meta).where(meta.c.key == literal_column("'created_at_us'")).values(value=bindparam("created_at_us"))
 )
@@ -55,29 +50,6 @@ class CopyReport:
     attachments: int
     resumed: bool
     check: CheckReport
-
-
-@dataclass(slots=True)
-class _Mark:
-    """How far a copy is, as the target's `meta` remembers it.
-
-    Attributes:
-        source: The source's fingerprint.
-        done: How many batches of each table are in the target.
-    """
-
-    source: str
-    done: dict[str, int] = field(default_factory=dict)
-
-    def text(self) -> str:
-        """Write it."""
-        return json.dumps({"source": self.source, "done": self.done})
-
-    @classmethod
-    def read(cls, text: str) -> _Mark:
-        """Read it."""
-        record = json.loads(text)
-        return cls(source=record["source"], done=dict(record["done"]))
 
 
 def copy_store(
@@ -121,6 +93,7 @@ class _Copy:
     def run(self) -> CopyReport:
         """Copy what is not there yet, on one snapshot of the source; then check."""
         with self._source.database.read_at_leisure() as transaction:
+            refuse_unfinished_copy(transaction, place=self._source.database.url.text)
             source = CopySource(transaction)
             mark, resumed = self._begin(source)
             self._copy_rows(source, mark)
@@ -130,32 +103,28 @@ class _Copy:
         with self._target.exclusive() as writing:
             _compare(writing, rows)
             writing.rows(_SET_CREATED, {"created_at_us": source.created_at_us})
-            writing.rows(_REMOVE_MARK)
+            CopyMark.remove(writing)
         return CopyReport(rows=rows, attachments=attachments, resumed=resumed, check=report)
 
-    def _begin(self, source: CopySource) -> tuple[_Mark, bool]:
+    def _begin(self, source: CopySource) -> tuple[CopyMark, bool]:
         """Find out how far the target is; mark it as a copy that is not finished.
 
         Raises:
             UsageFault: The target holds something else.
         """
         with self._target.exclusive() as transaction:
-            row = transaction.row(_READ_MARK)
-            known = None if row is None else _Mark.read(row[0])
+            known = CopyMark.read(transaction)
             if known is not None and known.source == source.fingerprint:
                 return known, any(known.done.values())
             if known is None and (held := [table.name for table in COPIED if _count(transaction, table)]):
                 raise UsageFault(f"the target holds a store already: {', '.join(held)}; copy to a new one")
             for table in COPIED:
                 transaction.rows(_EMPTY[table.name])
-            mark = _Mark(source=source.fingerprint)
-            if known is None:
-                transaction.insert(meta, [(_MARK, mark.text())])
-            else:
-                transaction.rows(_SET_MARK, {"mark": mark.text()})
+            mark = CopyMark(source=source.fingerprint)
+            mark.write(transaction, is_new=known is None)
             return mark, False
 
-    def _copy_rows(self, source: CopySource, mark: _Mark) -> None:
+    def _copy_rows(self, source: CopySource, mark: CopyMark) -> None:
         for table in COPIED:
             done, total = 0, source.counts[table.name]
             self._tell(table.name, 0, total)
@@ -165,12 +134,12 @@ class _Copy:
                     self._write(table, batch.read(), mark, number)
                 self._tell(table.name, done, total)
 
-    def _write(self, table: Table, rows: Sequence[tuple[Any, ...]], mark: _Mark, number: int) -> None:
+    def _write(self, table: Table, rows: Sequence[tuple[Any, ...]], mark: CopyMark, number: int) -> None:
         """Write a batch together with the mark that says so."""
         mark.done[table.name] = number + 1
         with self._target.exclusive() as transaction:
             transaction.insert(table, rows)
-            transaction.rows(_SET_MARK, {"mark": mark.text()})
+            mark.write(transaction)
         reached("in_copy")
 
     def _copy_attachments(self, source: CopySource) -> int:

@@ -25,6 +25,7 @@ from lash_host.domain.session import SessionInfo, SessionMeta
 from lash_host.errors import StoreError
 from lash_host.store import analytics, leases, loading, metadata, sessions
 from lash_host.store.commits import check_shape, commit_runtime_state
+from lash_host.store.copy_mark import refuse_unfinished_copy
 from lash_host.store.dialects import parse_store_url
 from lash_host.store.handle_attachments import AttachmentHandle
 from lash_host.store.handle_queues import QueueHandle
@@ -57,6 +58,12 @@ class SqlSessionStore(QueueHandle, AttachmentHandle, UpkeepHandle, SessionStore)
             new_token=token_factory or random_token,
         )
         self._opened = open_engine(self._url, surroundings, create=create)
+        try:
+            with self._opened.read() as transaction:
+                refuse_unfinished_copy(transaction, place=self._url.text)
+        except BaseException:
+            self._opened.close()
+            raise
         self._is_open = True
         self._closing = threading.Lock()
 
