@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 from lash_host.store.database import Database, Transaction
 from lash_host.store.dialects import Driver, StoreUrl
 from lash_host.store.dialects.postgresql import PostgresDialect
-from lash_host.store.dialects.postgresql_driver import Connection, PostgresDriver
+from lash_host.store.dialects.postgresql_driver import BEGIN, BEGIN_READ, Connection, PostgresDriver
 
 __all__ = ["EXCLUSIVE", "SHARED", "PooledDatabase"]
 
@@ -55,21 +55,16 @@ class PooledDatabase(Database):
         _open_now.add(self)
 
     @contextmanager
-    def operation(self) -> Generator[PostgresDriver]:
+    def operation(self, *, begin: str | None = None) -> Generator[PostgresDriver]:
         """Lend a connection. What the body leaves open is rolled back, and a connection that was lost is replaced.
+
+        Args:
+            begin: What to run first. If it shows that the connection was lost before, another is taken.
 
         Raises:
             StoreError: What the database answered, translated.
         """
-        self._check_process()
-        pool = self._pool
-        if pool is None:
-            raise self.closed()
-        try:
-            connection = pool.getconn()
-        except self.dialect.errors as exc:
-            raise self.closed() if self._pool is None else self.dialect.translate(exc, url=self.url) from exc
-        driver = PostgresDriver(connection)
+        driver = self._lend(begin)
         try:
             yield driver
         except BaseException as error:
@@ -78,7 +73,12 @@ class PooledDatabase(Database):
                 raise self.dialect.translate(error, url=self.url) from error
             raise
         finally:
-            pool.putconn(connection)
+            self._give_back(driver)
+
+    def drop_lost_connections(self) -> None:
+        """Have the pool look which of its connections are still good, as after the server was restarted."""
+        if self._pool is not None:
+            self._pool.check()
 
     @contextmanager
     def write(self) -> Generator[Transaction]:
@@ -87,9 +87,7 @@ class PooledDatabase(Database):
         Raises:
             StoreError: What the database answered, translated.
         """
-        with self.operation() as driver:
-            driver.begin(read_only=False)
-            driver.script(f"{_UNHURRIED}; {EXCLUSIVE}")
+        with self.operation(begin=f"{BEGIN}; {_UNHURRIED}; {EXCLUSIVE}") as driver:
             transaction = _begun(self, driver)
             yield transaction
             transaction.commit()
@@ -100,9 +98,7 @@ class PooledDatabase(Database):
     @contextmanager
     def migrating(self) -> Generator[None]:
         """Keep every other process from migrating during the body."""
-        with self.operation() as driver:
-            driver.begin(read_only=False)
-            driver.script(f"{_UNHURRIED}; SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
+        with self.operation(begin=f"{BEGIN}; {_UNHURRIED}; SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})") as driver:
             yield
             driver.rollback()
 
@@ -125,8 +121,7 @@ class PooledDatabase(Database):
         Raises:
             StoreError: What the database answered, translated.
         """
-        with self.operation() as driver:
-            driver.begin(read_only=True)
+        with self.operation(begin=BEGIN_READ) as driver:
             yield _begun(self, driver)
             driver.rollback()
 
@@ -172,6 +167,40 @@ class PooledDatabase(Database):
         """
         for thing in (self._pool, self._engine, *self._readers):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+    def _lend(self, begin: str | None) -> PostgresDriver:
+        for is_last in (False, True):
+            driver = PostgresDriver(self._taken())
+            if begin is None:
+                return driver
+            try:
+                driver.script(begin)
+            except self.dialect.errors as exc:
+                self._undo(driver, exc)
+                self._give_back(driver)
+                if is_last or not self.dialect.is_fatal(exc):
+                    raise self.dialect.translate(exc, url=self.url) from exc
+                self.drop_lost_connections()
+            else:
+                return driver
+        raise AssertionError("the second try returns or raises")
+
+    def _taken(self) -> Connection:
+        self._check_process()
+        pool = self._pool
+        if pool is None:
+            raise self.closed()
+        try:
+            return pool.getconn()
+        except self.dialect.errors as exc:
+            raise self.closed() if self._pool is None else self.dialect.translate(exc, url=self.url) from exc
+
+    def _give_back(self, driver: PostgresDriver) -> None:
+        """Give a connection to its pool. Of a pool that was closed meanwhile, it closes the connection."""
+        if self._pool is not None:
+            self._pool.putconn(driver.raw)
+        else:
+            driver.raw.close()
 
     def _undo(self, driver: PostgresDriver, error: BaseException) -> None:
         """Roll back; a connection where that fails is closed, and the pool replaces it."""

@@ -22,11 +22,11 @@ from lash_host.domain.commit import CommitResult, RuntimeCommit
 from lash_host.domain.graph import SessionNode
 from lash_host.domain.lease import LeaseAcquired, LeaseBusy, LeaseFence, LeaseOwner, SessionLease
 from lash_host.domain.session import SessionInfo, SessionMeta
-from lash_host.errors import StoreError
+from lash_host.errors import HeadRevisionConflict, StoreError
 from lash_host.store import analytics, leases, loading, metadata, sessions
 from lash_host.store.commits import check_shape, commit_runtime_state
 from lash_host.store.copy_mark import refuse_unfinished_copy
-from lash_host.store.dialects import parse_store_url
+from lash_host.store.dialects import TransactionConflict, parse_store_url
 from lash_host.store.handle_attachments import AttachmentHandle
 from lash_host.store.handle_queues import QueueHandle
 from lash_host.store.handle_upkeep import UpkeepHandle
@@ -90,7 +90,14 @@ class SqlSessionStore(QueueHandle, AttachmentHandle, UpkeepHandle, SessionStore)
         """Commit, durably."""
         check_shape(commit)
         checkpoint = checkpoint_parts(commit)
-        return self._engine.run(lambda work: commit_runtime_state(work, commit, checkpoint=checkpoint))
+        try:
+            return self._engine.run(lambda work: commit_runtime_state(work, commit, checkpoint=checkpoint))
+        except TransactionConflict as exc:
+            expected, now = commit.expected_head_revision, self.session_info(commit.session_id)
+            if expected is None:
+                raise
+            actual = 0 if now is None else now.head_revision or 0
+            raise HeadRevisionConflict(session_id=commit.session_id, expected=expected, actual=actual) from exc
 
     def create_session(self, meta: SessionMeta) -> SessionMeta:
         """Note a session before anything is committed to it."""

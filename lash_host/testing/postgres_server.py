@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -178,9 +179,13 @@ class PostgresServer:
         try:
             self._binaries = _reachable(found, folder)
             port = _free_port()
+            password = secrets.token_hex(16)
+            pwfile = folder / "password"
+            pwfile.write_text(password, encoding="ascii")
+            _give(pwfile)
             self._run(
-                folder, "initdb", "-D", str(folder / "data"), "-U", "lash", "-A", "trust", "-E", "UTF8",
-                "--locale=C", "--no-instructions",
+                folder, "initdb", "-D", str(folder / "data"), "-U", "lash", "-A", "password", "-E", "UTF8",
+                f"--pwfile={pwfile}", "--locale=C", "--no-instructions",
             )  # fmt: skip
             own = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(folder)}
             options = " ".join(f"-c {name}='{value}'" for name, value in {**self._settings, **own}.items())
@@ -190,7 +195,7 @@ class PostgresServer:
             with suppress(StoreError):
                 self.stop()
             raise
-        self._admin = f"postgresql://lash@127.0.0.1:{port}/postgres"
+        self._admin = f"postgresql://lash:{password}@127.0.0.1:{port}/postgres"
 
     def _run(self, folder: Path, program: str, *arguments: str) -> None:
         """Run one of the server's programs. Its output goes to a file: the server would keep a pipe open."""
@@ -219,12 +224,19 @@ def _other_user() -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
+def _give(path: Path) -> None:
+    """Let the user that the server runs as have a file or folder."""
+    path.chmod(0o700 if path.is_dir() else 0o600)
+    if os.geteuid() == 0:
+        user = pwd.getpwnam(_UNPRIVILEGED)
+        os.chown(path, user.pw_uid, user.pw_gid)
+
+
 def _reachable(binaries: Path, folder: Path) -> Path:
     """Give the programs' folder, copied into ``folder`` if the user they run as cannot reach it."""
     if os.geteuid() != 0:
         return binaries
-    user = pwd.getpwnam(_UNPRIVILEGED)
-    os.chown(folder, user.pw_uid, user.pw_gid)
+    _give(folder)
     if _may_run(binaries):
         return binaries
     copied = folder / "postgresql"

@@ -164,6 +164,14 @@ class Dialect(Protocol):
         """Fold the write-ahead log into the database file, where there is one."""
         ...
 
+    def checkpoint_is_due(self, url: StoreUrl) -> bool:
+        """Whether the write-ahead log has grown long, and there is room for a checkpoint."""
+        ...
+
+    def commit_into_file(self, driver: Driver) -> None:
+        """Commit a transaction and checkpoint in one, so that what it wrote is written once."""
+        ...
+
     def reclaim_space(self, driver: Driver) -> None:
         """Give the space of removed rows back, outside of any transaction."""
         ...

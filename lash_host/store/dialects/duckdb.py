@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,15 +27,33 @@ from lash_host.store.logged.sql import rows_views
 
 __all__ = ["DuckDBDialect", "DuckDBDriver"]
 
+_NEVER = "1TB"
 _CONFIG = {
-    "storage_compatibility_version": "v1.5.0",  # so that DuckDB 1.5 reads the file too
-    "enable_external_access": "false",  # SQL reaches no file, no network, no other database
     "autoload_known_extensions": "false",
     "autoinstall_known_extensions": "false",
     "allow_community_extensions": "false",
     "python_enable_replacements": "false",  # SQL does not see Python variables
     "python_scan_all_frames": "false",
+    "checkpoint_threshold": _NEVER,  # see `DuckDBDialect.checkpoint_is_due`
 }
+_STORAGE_VERSION = "v1.5.0"
+"""Of a new file, so that DuckDB 1.5 reads it too."""
+
+_NAME = "lash_store"
+"""What the attached file is called here. It is no schema's name, so that no name in SQL is ambiguous."""
+
+_LOCK_DOWN = (
+    "PRAGMA disable_checkpoint_on_shutdown;"
+    "SET enable_external_access = false"  # SQL reaches no file, no network, no other database, and never will again
+)
+_ROWS_PER_GROUP = 2048
+"""A checkpoint writes the last group of each table's rows anew, so that a group bounds what it costs; DuckDB's own size
+of 122,880 rows is for tables that are loaded once."""
+
+_CHECKPOINT_AFTER_BYTES = 4 << 20
+_CHECKPOINT_ROOM = 2
+"""A checkpoint is not begun unless so many times the write-ahead log's size is free on the disk."""
+
 _ROWS_PER_INSERT = 4096
 _INTERRUPT_AGAIN_S = 0.05
 _UNWRITABLE = re.compile(
@@ -150,15 +169,16 @@ class DuckDBDialect:
         DuckDB would checkpoint when its last connection closes; in a forked child that would throw away what the
         parent commits afterwards. So that is off, and `checkpoint` is called when the store is closed.
         """
-        database = ":memory:" if url.path is None else str(url.path)
         engine = create_engine(
-            URL.create("duckdb", database=database),
+            URL.create("duckdb", database=":memory:"),
             poolclass=StaticPool,
             pool_reset_on_return=None,
             connect_args={"config": _CONFIG},
         )
         try:
-            self.connect(engine).script("PRAGMA disable_checkpoint_on_shutdown; SET lock_configuration = true")
+            opening = self._duplicate(engine)
+            opening.execute(_attach(url))
+            opening.execute(_LOCK_DOWN)
         except BaseException:
             engine.dispose()
             raise
@@ -169,8 +189,13 @@ class DuckDBDialect:
 
         The engine's own connection runs no statement, so that it is never busy when it is asked for another.
         """
+        connection = self._duplicate(engine)
+        connection.execute(f"USE {_NAME}")
+        return DuckDBDriver(connection, self._parsed)
+
+    def _duplicate(self, engine: Engine) -> Any:
         wrapper: Any = engine.raw_connection().driver_connection
-        return DuckDBDriver(wrapper.duplicate(), self._parsed)
+        return wrapper.duplicate()
 
     def process_wide(self) -> Sequence[object]:
         """Give the connection that DuckDB keeps for its module-level functions, which duckdb-engine calls."""
@@ -205,6 +230,30 @@ class DuckDBDialect:
     def checkpoint(self, driver: Driver) -> None:
         """Fold the write-ahead log into the file."""
         driver.rows("CHECKPOINT")
+
+    def checkpoint_is_due(self, url: StoreUrl) -> bool:
+        """Look at the write-ahead log's size, and at the room on the disk.
+
+        A commit of DuckDB's makes a checkpoint by itself where its log has grown long. On a full disk that fails, and
+        a checkpoint that fails invalidates the database under everybody who reads. So DuckDB makes none by itself.
+        """
+        if url.path is None:
+            return False
+        try:
+            size = Path(f"{url.path}.wal").stat().st_size
+            return (
+                size >= _CHECKPOINT_AFTER_BYTES and shutil.disk_usage(url.path.parent).free >= _CHECKPOINT_ROOM * size
+            )
+        except OSError:
+            return False
+
+    def commit_into_file(self, driver: Driver) -> None:
+        """Commit with a checkpoint: then DuckDB writes a large transaction into the file and not into its log too."""
+        driver.script("SET checkpoint_threshold = '1KB'")
+        try:
+            driver.commit()
+        finally:
+            driver.script(f"SET checkpoint_threshold = '{_NEVER}'")
 
     def reclaim_space(self, driver: Driver) -> None:
         """Checkpoint: blocks that nothing uses any more are used again, and those at the file's end are cut off."""
@@ -245,7 +294,7 @@ class DuckDBDialect:
 
     def is_fatal(self, error: BaseException) -> bool:
         """Whether DuckDB invalidated the database: a failed checkpoint does that."""
-        return isinstance(_driver_error(error), duckdb.FatalException)
+        return isinstance(_driver_error(error), duckdb.FatalException) or "has been invalidated" in str(error)
 
     def translate(self, error: Exception, *, url: StoreUrl) -> StoreError:
         """Read DuckDB's message: its exception types alone do not tell a full disk from a foreign file."""
@@ -256,7 +305,7 @@ class DuckDBDialect:
             return ConstraintViolated(message)
         if "Could not set lock on file" in message:
             return StoreLocked(path, holder=_lock_holder(message))
-        if isinstance(cause, duckdb.ConnectionException) and "different configuration" in message:
+        if "Unique file handle conflict" in message:
             return StoreLocked(path, holder=f"this process ({os.getpid()}), which opened it with DuckDB itself")
         if isinstance(cause, duckdb.TransactionException) and _CONFLICT.search(message):
             return TransactionConflict(message)
@@ -272,6 +321,16 @@ class DuckDBDialect:
             return None
         files = (url.path, Path(f"{url.path}.wal"))
         return sum(file.stat().st_size for file in files if file.exists())
+
+
+def _attach(url: StoreUrl) -> str:
+    options = f"TYPE duckdb, ROW_GROUP_SIZE {_ROWS_PER_GROUP}"
+    if url.path is None:
+        return f"ATTACH ':memory:' AS {_NAME} ({options})"
+    place = str(url.path).replace("'", "''")
+    if not url.path.exists():
+        options += f", STORAGE_VERSION '{_STORAGE_VERSION}'"
+    return f"ATTACH '{place}' AS {_NAME} ({options}); SET temp_directory = '{place}.tmp'"
 
 
 def _driver_error(error: BaseException) -> BaseException:

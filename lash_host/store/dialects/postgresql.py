@@ -149,6 +149,14 @@ class PostgresDialect:
     def checkpoint(self, driver: Driver) -> None:
         """Nothing: the server does that."""
 
+    def checkpoint_is_due(self, url: StoreUrl) -> bool:  # noqa: ARG002 - the server decides that
+        """Never: the server does that."""
+        return False
+
+    def commit_into_file(self, driver: Driver) -> None:
+        """Commit."""
+        driver.commit()
+
     def rows_views(self) -> Iterator[str]:
         """Show the tables as they are: nothing waits to be folded."""
         yield f"CREATE SCHEMA IF NOT EXISTS {ROWS_SCHEMA}"

@@ -16,13 +16,17 @@ from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper, IntBinaryDumper,
 from lash_host.errors import MissingExtra
 from lash_host.store.dialects.postgresql_sql import bind, is_explain
 
-__all__ = ["CONNECT_ARGUMENTS", "Connection", "PostgresDriver", "PostgresRows", "connect"]
+__all__ = ["BEGIN", "BEGIN_READ", "CONNECT_ARGUMENTS", "Connection", "PostgresDriver", "PostgresRows", "connect"]
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
-_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_UNHURRIED = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+BEGIN_READ = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+    " SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+)
+"""Begins a transaction that sees one snapshot, and may take its time."""
+
 _CURSOR = "lash_query"
 _CANCEL_AGAIN_S = 0.05
 _CANCEL_TIMEOUT_S = 5.0
@@ -123,7 +127,7 @@ class PostgresDriver:
 
     def begin(self, *, read_only: bool) -> None:
         """Start a transaction. A read-only one may take its time."""
-        self.script(f"{_BEGIN_READ}; {_UNHURRIED}" if read_only else _BEGIN)
+        self.script(BEGIN_READ if read_only else BEGIN)
 
     def commit(self) -> None:
         """Commit; PostgreSQL syncs its write-ahead log before it answers."""

@@ -9,9 +9,11 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from lash_host.contracts.clock import SystemClock
+from lash_host.errors import StoreUnreachable
 from lash_host.store.attachment_bytes import AttachmentBytes
 from lash_host.store.database import Database, Transaction
 from lash_host.store.dialects import TransactionConflict
+from lash_host.store.dialects.postgresql_driver import PostgresDriver
 from lash_host.store.locked.bytes import DatabaseBytes
 from lash_host.store.locked.listening import Listener
 from lash_host.store.locked.work import LockedWork
@@ -26,6 +28,16 @@ T = TypeVar("T")
 
 _TRIES = 4
 _FIRST_PAUSE_S = 0.02
+_LONGEST_S = 15.0
+"""No try begins later than this after the first: a wait for a lock may take 10 s by itself."""
+
+
+class _LostBeforeLandingError(Exception):
+    """The connection was lost before anything was sent that could have landed."""
+
+    def __init__(self, cause: StoreUnreachable) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class LockedEngine(Engine):
@@ -51,19 +63,26 @@ class LockedEngine(Engine):
         return self._bytes
 
     def run(self, operation: Callable[[Work], T]) -> T:
-        """Run an operation; again, after a pause, when another transaction was in its way.
+        """Run an operation; again when another transaction was in its way, or the connection had been lost.
 
         Raises:
             TransactionConflict: Others were in its way every time.
+            StoreUnreachable: There is no connection, or it was lost while the changes were sent: they may have landed.
         """
-        pause_s = _FIRST_PAUSE_S
-        for _ in range(_TRIES - 1):
+        pause_s, give_up_at = _FIRST_PAUSE_S, time.monotonic() + _LONGEST_S
+        for tries_left in reversed(range(_TRIES)):
             try:
                 return self._run(operation)
             except TransactionConflict:
+                if not tries_left or time.monotonic() > give_up_at:
+                    raise
                 time.sleep(random.uniform(0, pause_s))  # noqa: S311 - it only keeps hosts apart
                 pause_s *= 2
-        return self._run(operation)
+            except _LostBeforeLandingError as lost:
+                if not tries_left:
+                    raise lost.cause from None
+                self._database.drop_lost_connections()
+        raise AssertionError("the last try returns or raises")
 
     def read(self) -> AbstractContextManager[Transaction]:
         """Read on one snapshot."""
@@ -87,16 +106,26 @@ class LockedEngine(Engine):
         self._database.close()
 
     def _run(self, operation: Callable[[Work], T]) -> T:
-        with self._database.operation() as driver:
-            work = LockedWork(
-                driver,
-                inserts=self._database.dialect.inserts,
-                now_us=None if self._asks_the_database else self._surroundings.now_us(),
-                new_token=self._surroundings.new_token,
-                owner_is_dead=self._surroundings.owner_is_dead,
-            )
-            answer = operation(work)
-            reached("before_sync")
-            work.land()
+        may_have_landed = False
+        try:
+            with self._database.operation() as driver:
+                work = self._work(driver)
+                answer = operation(work)
+                reached("before_sync")
+                may_have_landed = True
+                work.land()
+        except StoreUnreachable as lost:
+            if may_have_landed:
+                raise
+            raise _LostBeforeLandingError(lost) from lost
         reached("after_sync")
         return answer
+
+    def _work(self, driver: PostgresDriver) -> LockedWork:
+        return LockedWork(
+            driver,
+            inserts=self._database.dialect.inserts,
+            now_us=None if self._asks_the_database else self._surroundings.now_us(),
+            new_token=self._surroundings.new_token,
+            owner_is_dead=self._surroundings.owner_is_dead,
+        )

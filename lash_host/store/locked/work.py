@@ -12,7 +12,7 @@ from lash_host.domain.commit import CommitResult, StoredStamp
 from lash_host.domain.graph import GraphDelta
 from lash_host.domain.lease import LeaseOwner
 from lash_host.store.dialects import TransactionConflict
-from lash_host.store.dialects.postgresql_driver import PostgresDriver
+from lash_host.store.dialects.postgresql_driver import BEGIN, PostgresDriver
 from lash_host.store.head import HEAD_COLUMNS, Head
 from lash_host.store.keys import KeySequence
 from lash_host.store.locked import statements
@@ -26,8 +26,6 @@ __all__ = ["LockedWork"]
 
 _MOST_TRIES = 8
 """Tries to find a session key that no other host has taken."""
-
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 Key = tuple[Any, ...]
 Inserts = Callable[..., Iterator[tuple[str, Sequence[Any]]]]
@@ -237,7 +235,7 @@ class LockedWork(Work):
 
         The clock is read last: after locks were waited for.
         """
-        beginning = [] if self._has_begun else [(_BEGIN, ()), (SHARED, ())]
+        beginning = [] if self._has_begun else [(BEGIN, ()), (SHARED, ())]
         answers = self._driver.together([*beginning, *asked])[len(beginning) :]
         self._has_begun = True
         for (sql, _), rows in zip(asked, answers, strict=True):
