@@ -52,7 +52,10 @@ def _print(seen: list[Round], *, seed: int) -> None:
     for one in seen:
         by_kill[one.kill.describe()].append(one)
     rows = [_row(name, rounds) for name, rounds in by_kill.items()]
-    note = "commits: acknowledged; in doubt: begun and never answered; landed: those of them that are in the store all the same; ms: recovery, median"
+    note = (
+        "commits: those acknowledged; in doubt: begun and never answered; landed: those in doubt that are there; "
+        "ms: opening afterwards, median"
+    )
     columns = ["killed", "rounds", "commits", "in doubt", "landed", *_LOSSES, "ms", "p95"]
     print_table(f"Kills, seed {seed}", columns, [*rows, _row("all", seen)], note=note)
     for one in seen:

@@ -66,7 +66,7 @@ def _write_for_ever(orders: dict[str, Any]) -> None:
     """Open the store and write with several threads. Whatever goes wrong ends the process as no kill does."""
     try:
         folding._ENTRIES = orders["fold_entries"]
-        dialect._CONFIG["checkpoint_threshold"] = orders["checkpoint_threshold"]
+        dialect._CHECKPOINT_AFTER_BYTES = orders["checkpoint_after_bytes"]
         expected, notes = Expected.load(orders["expected"]), Notes(orders["notes"])
         if orders["point"] is not None:
             watch(_Killer(orders["point"], orders["nth"], notes).reached)
