@@ -175,6 +175,8 @@ class Database:
     def aside(self) -> Generator[Transaction]:
         """Run the body in a writing transaction on a connection of its own, beside the writer.
 
+        It goes straight into the database file where the write-ahead log has grown long and there is room.
+
         Raises:
             StoreError: What the database answered, translated.
         """
@@ -183,7 +185,10 @@ class Database:
         try:
             transaction.begin()
             yield transaction
-            transaction.commit()
+            if self.dialect.checkpoint_is_due(self.url):
+                self.dialect.commit_into_file(driver)
+            else:
+                transaction.commit()
         except BaseException as error:
             self._roll_back(driver, error)
             if isinstance(error, self.dialect.errors):
@@ -201,7 +206,11 @@ class Database:
         with self._connecting:
             if self._engine is None:
                 raise self.closed()
-            driver = self.dialect.connect(self._engine)
+            try:
+                driver = self.dialect.connect(self._engine)
+            except self.dialect.errors as exc:
+                self._note_fatal(exc)
+                raise self.dialect.translate(exc, url=self.url) from exc
             self._readers.add(driver)
         return driver
 

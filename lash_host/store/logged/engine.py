@@ -201,8 +201,8 @@ class SharedLog:
             return []
         keys = self._entry_keys.take(len(entries), now_us=decided[0].work.now_us)
         written = list(zip(keys, entries, strict=True))
-        reached("before_sync")
         rows = [(key, *entry.texts()) for key, entry in written]
+        reached("before_sync")
         transaction.insert(commit_log, rows, alone=not transaction.has_begun)
         return written
 

@@ -19,6 +19,7 @@ from lash_host.store.state import Row, StateTable
 __all__ = ["Entry", "StateChange", "read_log"]
 
 _STATE = {state.table.name: state for state in LOGGED_STATE}
+_PAYLOAD = nodes.columns.keys().index("payload")
 _LOG = select(*commit_log.columns).order_by(commit_log.c.entry_key)
 _FOLDED_IDS = select(sessions.c.session_key, sessions.c.session_id).where(
     sessions.c.session_key.in_(select(commit_log.c.session_key))
@@ -59,6 +60,11 @@ class Entry:
     session_key: int
     changes: list[StateChange] = field(default_factory=list)
     added: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How much it is, about: the characters of its nodes."""
+        return sum(len(row[_PAYLOAD]) for row in self.added.get(nodes.name, ()))
 
     def texts(self) -> tuple[int, str | None, str | None, str | None]:
         """Give what the log is to hold: session key, state, facts, nodes."""

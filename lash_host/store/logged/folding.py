@@ -25,10 +25,13 @@ __all__ = ["Folder"]
 
 _log = logging.getLogger(__name__)
 
-_ENTRIES = 256
+_ENTRIES = 512
 """So many entries are folded at once: more would make memory and recovery larger, fewer cost more a commit."""
 
-_IDLE_S = 0.5
+_CHARACTERS = 5 << 20
+"""So much text of entries is, too."""
+
+_IDLE_S = 2.0
 _RETRY_S = 5.0
 
 _UP_TO = commit_log.c.entry_key <= bindparam("last_key")
@@ -52,6 +55,7 @@ class Folder:
         self._noted = threading.Condition()
         self._entries: deque[tuple[int, Entry]] = deque()
         self._latest: dict[str, int] = {}
+        self._characters = 0
         self.is_in_doubt = False
         """Whether the log may hold what was never noted: a write of it failed, which may have landed all the same."""
         self._is_closed = False
@@ -78,10 +82,11 @@ class Folder:
             was = len(self._entries)
             for key, entry in entries:
                 self._entries.append((key, entry))
+                self._characters += entry.size
                 self._latest[entry.session_id] = key
             if self._thread is None and not self._is_closed:
                 self._start()
-            elif was == 0 or len(self._entries) >= _ENTRIES:
+            elif was == 0 or self._are_enough():
                 self._noted.notify()
 
     def is_folded(self, session_id: str | None = None) -> bool:
@@ -96,14 +101,14 @@ class Folder:
             return frozenset(self._latest)
 
     def fold(self) -> None:
-        """Fold all that was written before the call.
+        """Fold all that was written before the call. It goes into the database file when its log has grown long.
 
         Raises:
             StoreError: The database cannot be written; what was committed is in the log as before.
         """
         with self.folding:
             with self._noted:
-                entries = list(self._entries)
+                entries, characters = list(self._entries), self._characters
             if not entries:
                 return
             with self._database.aside() as transaction:
@@ -113,6 +118,7 @@ class Folder:
             with self._noted:
                 for _ in entries:
                     self._entries.popleft()
+                self._characters -= characters
                 last = entries[-1][0]
                 for session_id in {entry.session_id for _, entry in entries}:
                     if self._latest.get(session_id, last + 1) <= last:
@@ -152,11 +158,15 @@ class Folder:
         """Wait until there is something to fold; False when there never will be again."""
         with self._noted:
             self._noted.wait_for(lambda: self._entries or self._is_closed)
-            while not self._is_closed and 0 < (before := len(self._entries)) < _ENTRIES:
-                self._noted.wait_for(lambda: self._is_closed or len(self._entries) >= _ENTRIES, _IDLE_S)
+            while not self._is_closed and not self._are_enough():
+                before = len(self._entries)
+                self._noted.wait_for(lambda: self._is_closed or self._are_enough(), _IDLE_S)
                 if len(self._entries) == before:
                     break
             return not self._is_closed
+
+    def _are_enough(self) -> bool:
+        return len(self._entries) >= _ENTRIES or self._characters >= _CHARACTERS
 
 
 def _fold(transaction: Transaction, entries: Sequence[tuple[int, Entry]]) -> None:

@@ -146,12 +146,11 @@ def test_settings_stay_what_they_are_after_a_query(full: SessionStore) -> None:
     settings = dict(
         full.query(
             "SELECT name, value FROM duckdb_settings() WHERE name IN"
-            " ('enable_external_access', 'lock_configuration', 'python_enable_replacements')"
+            " ('enable_external_access', 'python_enable_replacements')"
         ).fetchall()
     )
     assert settings == {
         "enable_external_access": "false",
-        "lock_configuration": "true",
         "python_enable_replacements": "false",
     }
 
