@@ -28,7 +28,7 @@ class Span:
         last_session: The last one's.
         after: The part begins after this key; None: with the first.
         until: The part ends with this key; None: with the last.
-        rows: How many rows there are, at least.
+        rows: How many rows there are, where no two have one key.
     """
 
     first_session: int
@@ -92,11 +92,12 @@ def order_within(table: Table) -> ColumnElement[Any]:
 
 
 def _parts(transaction: Transaction, table: Table, session_key: int, found: int, rows: int) -> Iterator[Span]:
-    ends = transaction.rows(_ends(table), {"session_key": session_key, "rows": rows})
-    after = None
+    ends = transaction.rows(_ends(table), {"session_key": session_key, "rows": rows, "found": found})
+    after, left = None, found
     for end in [*dict.fromkeys(end for (end,) in ends), None]:
-        yield Span(first_session=session_key, last_session=session_key, after=after, until=end, rows=min(rows, found))
-        after = end
+        size = left if end is None else rows
+        yield Span(first_session=session_key, last_session=session_key, after=after, until=end, rows=size)
+        after, left = end, left - size
 
 
 @cache
@@ -114,7 +115,7 @@ def _ends(table: Table) -> Select[Any]:
     )
     return (
         select(numbered.c.row_key)
-        .where(numbered.c.number % bindparam("rows") == literal_column("0"))
+        .where(numbered.c.number % bindparam("rows") == literal_column("0"), numbered.c.number < bindparam("found"))
         .order_by(numbered.c.row_key)
     )
 
