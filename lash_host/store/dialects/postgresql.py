@@ -22,7 +22,7 @@ from lash_host.store.dialects.base import Capabilities, Catalog, Driver
 from lash_host.store.dialects.postgresql_driver import CONNECT_ARGUMENTS, Connection, PostgresDriver, connect
 from lash_host.store.dialects.postgresql_sql import vet_query
 from lash_host.store.dialects.url import StoreUrl
-from lash_host.store.schema import ROWS_SCHEMA, SCHEMA, metadata
+from lash_host.store.schema import ROWS_SCHEMA, SCHEMA, SESSION_NAMES, metadata, sessions
 
 __all__ = ["PostgresDialect", "arrays"]
 
@@ -163,6 +163,8 @@ class PostgresDialect:
         for table in metadata.sorted_tables:
             columns = ", ".join(table.columns.keys())
             yield f"CREATE OR REPLACE VIEW {ROWS_SCHEMA}.{table.name} AS SELECT {columns} FROM {SCHEMA}.{table.name}"
+        names = f"SELECT session_key, session_id FROM {SCHEMA}.{sessions.name}"
+        yield f"CREATE OR REPLACE VIEW {ROWS_SCHEMA}.{SESSION_NAMES} AS {names}"
 
     def reclaim_space(self, driver: Driver) -> None:
         """Let the server use the space of removed rows again."""
