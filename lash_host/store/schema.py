@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, LargeBinary, MetaDat
 __all__ = [
     "ROWS_SCHEMA",
     "SCHEMA",
+    "SESSION_NAMES",
     "attachments",
     "blobs",
     "commit_log",
@@ -34,6 +35,9 @@ __all__ = [
 SCHEMA = "lash_tables"
 """Where the tables are. Not ``lash``: DuckDB names a database after its file, and in ``lash.duckdb`` a name that begins
 with ``lash.`` would be ambiguous, inside views too."""
+
+SESSION_NAMES = "session_names"
+"""A further view in `ROWS_SCHEMA`: `session_key` and `session_id` of every session, cheaper than all of their rows."""
 
 ROWS_SCHEMA = "lash_rows"
 """One view a table, of the same name and columns: every committed row, whether or not the log was folded yet."""

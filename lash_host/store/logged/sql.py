@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Table, Text
 from lash_host.store.schema import (
     ROWS_SCHEMA,
     SCHEMA,
+    SESSION_NAMES,
     blobs,
     commit_log,
     commits,
@@ -62,6 +63,16 @@ def rows_views() -> Iterator[str]:
         else:
             continue
         yield f"CREATE OR REPLACE VIEW {ROWS_SCHEMA}.{name} AS {body}"
+    yield f"CREATE OR REPLACE VIEW {ROWS_SCHEMA}.{SESSION_NAMES} AS {_session_names()}"
+
+
+def _session_names() -> str:
+    folded = f"SELECT session_key, session_id FROM {SCHEMA}.{sessions.name}"
+    columns = _cast([sessions.c.session_key, sessions.c.session_id])
+    logged = f"SELECT DISTINCT {columns} FROM ({_unnested(sessions.name, 'state')})"
+    return (
+        f"{folded} UNION ALL SELECT * FROM ({logged}) AS l ANTI JOIN {SCHEMA}.{sessions.name} AS t USING (session_key)"
+    )
 
 
 def _state_of(table: Table) -> StateTable | None:

@@ -9,4 +9,4 @@ SELECT
     h.errors,
     h.turn_id
 FROM lash_rows.hook_calls AS h
-JOIN lash_rows.sessions AS s ON s.session_key = h.session_key
+JOIN lash_rows.session_names AS s ON s.session_key = h.session_key

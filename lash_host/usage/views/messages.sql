@@ -8,7 +8,7 @@ SELECT
     lash_rows.message_text(n.payload) AS text,
     path.session_key IS NOT NULL AS on_active_path
 FROM lash_rows.nodes AS n
-JOIN lash_rows.sessions AS s ON s.session_key = n.session_key
+JOIN lash_rows.session_names AS s ON s.session_key = n.session_key
 LEFT JOIN (
     -- A stretch is a run of nodes, in the order they were inserted, each of which hangs on the one before. The way
     -- from the leaf back to the root is followed stretch by stretch, not node by node: a session that never

@@ -23,4 +23,4 @@ SELECT
     c.input_tokens + c.output_tokens + c.cache_read_input_tokens + c.cache_write_input_tokens AS total_tokens,
     c.cost_usd
 FROM lash_rows.model_calls AS c
-JOIN lash_rows.sessions AS s ON s.session_key = c.session_key
+JOIN lash_rows.session_names AS s ON s.session_key = c.session_key

@@ -25,7 +25,7 @@ FROM lash_rows.sessions AS s
 LEFT JOIN (
     SELECT s.session_id, count(*) AS turns
     FROM lash_rows.turns AS t
-    JOIN lash_rows.sessions AS s ON s.session_key = t.session_key
+    JOIN lash_rows.session_names AS s ON s.session_key = t.session_key
     WHERE t.outcome IS NOT NULL
     GROUP BY s.session_id
 ) AS t ON t.session_id = s.session_id

@@ -14,4 +14,4 @@ SELECT
     c.args_bytes,
     c.result_bytes
 FROM lash_rows.tool_calls AS c
-JOIN lash_rows.sessions AS s ON s.session_key = c.session_key
+JOIN lash_rows.session_names AS s ON s.session_key = c.session_key

@@ -20,7 +20,7 @@ SELECT
     coalesce(m.total_tokens, 0) AS total_tokens,
     CASE WHEN coalesce(m.unpriced_calls, 0) = 0 THEN coalesce(m.cost_usd, 0) END AS cost_usd
 FROM lash_rows.turns AS t
-JOIN lash_rows.sessions AS s ON s.session_key = t.session_key
+JOIN lash_rows.session_names AS s ON s.session_key = t.session_key
 LEFT JOIN (
     SELECT
         session_id,
