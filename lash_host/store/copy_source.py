@@ -13,7 +13,7 @@ from lash_host.store import schema
 from lash_host.store.database import Transaction
 from lash_host.store.gc import blob_sizes
 from lash_host.store.schema import metadata, rows_of
-from lash_host.store.spans import Span, rows_in, spans
+from lash_host.store.spans import ROWS_A_SPAN, Span, rows_in, spans
 
 __all__ = ["COPIED", "Batch", "CopySource"]
 
@@ -112,8 +112,9 @@ class CopySource:
         return Batch(len(refs), lambda: self._transaction.rows(_BODIES, bounds))
 
     def _fingerprint(self) -> str:
-        """Hash how many rows there are, and what of them changes."""
-        digest = hashlib.sha256(repr(sorted(self.counts.items())).encode())
+        """Hash how many rows there are, how they are cut into batches, and what of them changes."""
+        cut = (ROWS_A_SPAN, _BLOBS_A_BATCH, _BYTES_A_BATCH)
+        digest = hashlib.sha256(repr((cut, [*self.counts.items()])).encode())
         for table, columns in _CHANGING:
             for span in spans(self._transaction, rows_of(table)):
                 for row in rows_in(self._transaction, rows_of(table), span, columns=columns):

@@ -24,25 +24,31 @@ _SOURCE, _TARGET = "copied_from", "copied_to"
 def write_backup(source: Path, target: Path) -> None:
     """Copy everything in a database file that nobody has open, its write-ahead log included; the file stays as it is.
 
-    The copy is written under another name beside its own, synced, and renamed: under its own name it is complete.
+    The copy is written as ``<target>.unfinished``, synced, and renamed: under its own name it is complete. What an
+    interrupted copy left is removed.
 
     Raises:
         FileExistsError: Something is there already.
         duckdb.Error: The source cannot be read or the copy not written, or they differ.
         OSError: The copy cannot be synced.
     """
-    draft = Path(f"{target}.{os.getpid()}.unfinished")
+    draft = Path(f"{target}.unfinished")
     _refuse_to_overwrite(target)
     try:
+        _remove(draft)
         _copy_database(source, draft)
         _sync(draft)
         _refuse_to_overwrite(target)
         draft.rename(target)
         _sync(target.parent)
     except BaseException:
-        for left in (draft, Path(f"{draft}.wal")):
-            left.unlink(missing_ok=True)
+        _remove(draft)
         raise
+
+
+def _remove(draft: Path) -> None:
+    for left in (draft, Path(f"{draft}.wal")):
+        left.unlink(missing_ok=True)
 
 
 def _refuse_to_overwrite(target: Path) -> None:

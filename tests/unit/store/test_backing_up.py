@@ -28,6 +28,17 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+BACK_UP_AND_DIE = """
+import os, signal, sys
+from lash_host.store.backing_up import back_up_store
+from lash_host.store.points import watch
+
+watch(lambda point: os.kill(os.getpid(), signal.SIGKILL))
+back_up_store(sys.argv[1], sys.argv[2])
+print("finished")
+"""
+
+
 @pytest.fixture
 def filled(path: Path, store: SessionStore) -> Path:
     session = SampleSession(store, "alpha")
@@ -112,6 +123,15 @@ def test_a_backup_that_fails_leaves_no_file(filled: Path, target: Path, monkeypa
     assert [path.name for path in target.parent.iterdir()] == ["copy.duckdb.attachments"]
     monkeypatch.undo()
     assert back_up_store(filled, target).attachments == 1
+
+
+def test_a_backup_that_was_killed_is_made_again(filled: Path, target: Path, program: Program) -> None:
+    target.parent.mkdir()
+    process = program(BACK_UP_AND_DIE, filled, target)
+    assert process.communicate(timeout=60)[0] == ""
+    assert not target.exists()
+    assert back_up_store(filled, target).attachments == 1
+    assert {path.name for path in target.parent.iterdir()} == {"copy.duckdb", "copy.duckdb.attachments"}
 
 
 def test_a_store_that_a_process_has_open_is_not_backed_up(
