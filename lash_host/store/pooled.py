@@ -12,6 +12,7 @@ from weakref import WeakSet
 from psycopg_pool import ConnectionPool
 from sqlalchemy.engine import Engine
 
+from lash_host.errors import LashError
 from lash_host.store.database import Database, Transaction
 from lash_host.store.dialects import Driver, StoreUrl
 from lash_host.store.dialects.postgresql import PostgresDialect
@@ -203,11 +204,16 @@ class PooledDatabase(Database):
             driver.raw.close()
 
     def _undo(self, driver: PostgresDriver, error: BaseException) -> None:
-        """Roll back; a connection where that fails is closed, and the pool replaces it."""
+        """Roll back. After anything but a decision of ours the connection is closed, and the pool replaces it.
+
+        It may be lost; and where several statements were sent at once, psycopg does not know any more which of them
+        the server has prepared.
+        """
         try:
             driver.rollback()
         except self.dialect.errors as failure:
             error.add_note(f"the rollback failed too: {failure}")
+        if not isinstance(error, LashError):
             with suppress(*self.dialect.errors):
                 driver.raw.close()
 

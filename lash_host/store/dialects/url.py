@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,9 @@ __all__ = ["SUPPORTED", "StoreUrl", "parse_store_url"]
 SUPPORTED = ("duckdb:///path", "postgresql+psycopg://user@host/database")
 MEMORY = ":memory:"
 _POSTGRESQL = frozenset({"postgresql", "postgresql+psycopg"})
-_SECRET = re.compile(r"passw|secret|token|^ssl(key|cert)$", re.IGNORECASE)
+_SHOWN_OPTIONS = frozenset(
+    {"application_name", "connect_timeout", "host", "hostaddr", "options", "port", "sslmode", "target_session_attrs"}
+)
 _TAKEN_NAMES = frozenset({"usage", SCHEMA, ROWS_SCHEMA})
 
 
@@ -90,8 +91,8 @@ def _forms() -> str:
 
 
 def _shown(url: URL) -> str:
-    """Give a URL without what is secret in it: libpq takes passwords in a query too."""
-    kept = {name: value for name, value in url.query.items() if not _SECRET.search(name)}
+    """Give a URL without what may be secret in it: libpq takes passwords in a query too."""
+    kept = {name: value for name, value in url.query.items() if name in _SHOWN_OPTIONS}
     return url.set(query=kept).render_as_string(hide_password=True)
 
 
