@@ -125,8 +125,9 @@ def open(  # noqa: A001  the public name
     """Open a host.
 
     Args:
-        store: A path (a DuckDB file), an SQLAlchemy URL (``duckdb:///sessions.duckdb``, ``duckdb:///:memory:``), a
-            `SessionStore`, or None: what the settings say, else `lash.duckdb` in the user's data folder.
+        store: A path (a DuckDB file), an SQLAlchemy URL (``duckdb:///sessions.duckdb``, ``duckdb:///:memory:``,
+            ``postgresql+psycopg://user@host/database``), a `SessionStore`, or None: what the settings say, else
+            `lash.duckdb` in the user's data folder.
         settings: Settings; None loads them from files and environment.
         plugins: None discovers the installed ones; a list means exactly these: plugin objects, and ids of installed
             ones.
@@ -140,7 +141,7 @@ def open(  # noqa: A001  the public name
 
     Raises:
         SettingsError: The settings are wrong.
-        StoreError: The store cannot be opened: held by another process, of another program, read-only.
+        StoreError: The store cannot be opened: held by another process, of another program, read-only, unreachable.
         PluginError: With ``strict_plugins``, a plugin is at fault.
     """
     return HostOpening(

@@ -22,19 +22,25 @@ def open_store(
     """Open a store. The database and its drivers are imported only now.
 
     Args:
-        url: A path to a DuckDB file, ``duckdb:///path``, or ``:memory:`` for a store that ends with its handle.
-        clock: Where every stored time and every lease's expiry comes from; the machine's clock by default.
+        url: A path to a DuckDB file, ``duckdb:///path``, ``:memory:`` for a store that ends with its handle, or
+            ``postgresql+psycopg://user@host/database`` for one that many processes and hosts share.
+        clock: Where every stored time and every lease's expiry comes from. By default it is the machine's clock, and on
+            PostgreSQL the database's: there a `SystemClock` is never asked, so that a host whose clock is wrong holds
+            its leases as long as any other.
         holder_is_dead: Proves a lease holder dead; by default its process on this machine is looked for.
-        create: Whether a file that is not there is made, with its folder.
+        create: Whether a store that is not there is made: a file with its folder, or the schema in a database.
         token_factory: Makes lease tokens; random by default.
 
     Returns:
-        A handle. Handles of one process on one file share it; a file belongs to one process at a time.
+        A handle. Handles of one process on one file share it; a file belongs to one process at a time. On PostgreSQL
+        each handle has connections of its own.
 
     Raises:
         UsageFault: The URL is of a database that is not supported, or nothing is there and ``create`` is false.
+        MissingExtra: The database's driver is not installed.
         StoreLocked: Another process has the file; names it.
-        ForeignStore: The file is not a store; it was not touched.
+        StoreUnreachable: The server does not answer, or refuses the user or the database.
+        ForeignStore: The database is not a store; it was not touched.
         SchemaTooNew: A newer lash-host wrote it; it was not touched.
         StoreUnwritable: The place cannot be written.
     """

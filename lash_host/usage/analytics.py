@@ -31,7 +31,7 @@ class UsageAnalytics:
         """Run one read-only SQL statement.
 
         Args:
-            query: SQL in the store's dialect. With DuckDB, parameters are ``?`` or ``$name``.
+            query: SQL in the store's dialect. Parameters are ``?``, ``$1`` or ``$name``.
             params: Values for them.
 
         Returns:

@@ -26,7 +26,15 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _NESTED = re.compile(r"/\*|\*/")
-_READS = frozenset({"select", "with", "values", "table", "explain", "("})
+_COMMANDS = frozenset({
+    "abort", "alter", "analyze", "begin", "call", "checkpoint", "close", "cluster", "comment", "commit", "copy",
+    "create", "deallocate", "declare", "delete", "discard", "do", "drop", "end", "execute", "fetch", "grant",
+    "import", "insert", "listen", "load", "lock", "merge", "move", "notify", "prepare", "reassign", "refresh",
+    "reindex", "release", "reset", "revoke", "rollback", "savepoint", "security", "set", "show", "start", "truncate",
+    "unlisten", "update", "vacuum",
+})  # fmt: skip
+"""What begins a statement that does something. Whatever else is no query, the server says so itself."""
+
 _HARMLESS = (
     r"pg_(typeof|column_size|size_pretty|size_bytes|database_size|table_size|total_relation_size|relation_size"
     r"|indexes_size|get_\w+def|get_userbyid|get_expr|encoding_to_char|client_encoding|backend_pid|is_in_recovery"
@@ -51,7 +59,7 @@ def vet_query(sql: str) -> None:
     if len(statements) != 1:
         raise QueryRefused(f"one statement at a time, got {len(statements)}")
     words = statements[0]
-    if words[0] not in _READS:
+    if words[0] in _COMMANDS:
         raise QueryRefused(f"only read-only queries, got {words[0].upper()}")
     for name, following in zip(words, [*words[1:], ""], strict=True):
         if name == "u&":  # escapes would hide what is called

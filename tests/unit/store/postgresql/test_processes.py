@@ -28,8 +28,9 @@ _WRITER = """
     for number in range(turns):
         session = SampleSession(store, sessions[number % len(sessions)])
         session.owner = owner(name)
-        while not isinstance(claimed := store.claim_lease(session.session_id, session.owner, ttl_ms=60_000), LeaseAcquired):
-            pass
+        claimed = None
+        while not isinstance(claimed, LeaseAcquired):
+            claimed = store.claim_lease(session.session_id, session.owner, ttl_ms=60_000)
         before = store.session_info(session.session_id)
         leaf = store.load_session(session.session_id).graph.leaf_node_id if before else None
         node_id = f"{name}:{number}"

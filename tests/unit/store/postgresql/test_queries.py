@@ -73,6 +73,7 @@ def test_what_is_no_query_is_refused(store: SessionStore, sql: str) -> None:
         "SELECT * FROM lash_tables.sessions FOR UPDATE",
         "SELECT 1 INTO public.more",
         "WITH gone AS (UPDATE lash_tables.sessions SET turns = 7 RETURNING 1) SELECT * FROM gone",
+        "selec 1",
         "SELECT 'no end",
         "SELECT $$ no end",
         "SELECT 1 /* no end",
