@@ -158,6 +158,8 @@ def _release(work: Work, head: Head, commit: RuntimeCommit) -> None:
 
 def _check_blobs(work: Work, head: Head, commit: RuntimeCommit, checkpoint: CheckpointParts) -> frozenset[str]:
     """Refuse a checkpoint that names a body which neither comes with the commit nor is stored; give the stored ones."""
+    if not checkpoint.refs and not commit.blobs:
+        return frozenset()
     stored = head.blob_refs
     missing = work.missing_blobs(checkpoint.refs - checkpoint.bodies.keys() - commit.blobs.keys() - stored)
     if missing:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import Select, bindparam, select
 
 from lash_host.errors import StoreError
@@ -161,4 +162,4 @@ def _not_repeated(state: StateTable, row: Row, before: Mapping[str, Any] | None)
 
 
 def _json(members: Mapping[str, Any]) -> str:
-    return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+    return to_json(members).decode()
