@@ -15,7 +15,7 @@ from lash_host.testing.conformance.attachments import intend, put
 from lash_host.testing.conformance.backend import Backend, StoreSuite
 from lash_host.testing.conformance.drafts import during
 from lash_host.testing.conformance.metadata import sample_meta
-from lash_host.testing.conformance.racing import race
+from lash_host.testing.conformance.racing import landed, race
 from lash_host.testing.conformance.samples import SampleSession, draft, got, message_nodes, model_call
 
 __all__ = ["CheckConformance", "MaintenanceConformance"]
@@ -148,6 +148,19 @@ class MaintenanceConformance(StoreSuite):
             assert session.load().tool_state == body.tool_state
         assert session.node_ids() == [f"n{number}" for number in range(16)]
         assert store.check().problems == ()
+
+    def test_upkeep_by_several_at_once_is_done_once(self, handles: tuple[SessionStore, SessionStore]) -> None:
+        session = SampleSession(handles[0], "alpha")
+        session.commit("root", checkpoint=draft(tool_state=b"first"))
+        session.commit("gone", after="root", checkpoint=draft(tool_state=b"second"))
+        session.commit("leaf", after="root", checkpoint=draft(tool_state=b"third"))
+        hidden = race([partial(handles[n % 2].tombstone_nodes, "alpha", ["gone"]) for n in range(4)])
+        assert sorted(landed(hidden)) == [0, 0, 0, 1]
+        vacuums = landed(race([handles[n % 2].vacuum for n in range(4)]))
+        assert sorted(report.removed_nodes for report in vacuums) == [0, 0, 0, 1]
+        collections = landed(race([handles[n % 2].collect_garbage for n in range(4)]))
+        assert sorted(report.deleted for report in collections) == [0, 0, 0, 2]
+        assert (session.node_ids(), session.load().tool_state) == (["root", "leaf"], b"third")
 
 
 class CheckConformance(StoreSuite):
