@@ -72,6 +72,7 @@ class Folder:
                 entries = [] if transaction.row(_LAST) == (None,) else read_log(transaction)
             with self._noted:
                 self._entries = deque(entries)
+                self._characters = sum(entry.size for _, entry in entries)
                 self._latest = {entry.session_id: key for key, entry in entries}
                 self.is_in_doubt = False
             return entries[-1][0] if entries else 0
