@@ -17,17 +17,22 @@ from lash_host.store.database import Database, Transaction
 from lash_host.store.dialects import Driver, StoreUrl
 from lash_host.store.dialects.postgresql import PostgresDialect
 from lash_host.store.dialects.postgresql_driver import BEGIN, BEGIN_READ, Connection, PostgresDriver
+from lash_host.store.schema import SCHEMA, sessions
 
-__all__ = ["EXCLUSIVE", "SHARED", "PooledDatabase"]
+__all__ = ["PooledDatabase"]
 
-_STORE_LOCK = 0x6C617368_73746F72
-"""Key of the advisory lock that operations share and upkeep takes alone: "lashstor"."""
+_SCHEMA_LOCK = 0x6C617368_73746F72
+"""Key of the advisory lock that a migration takes: "lashstor"."""
 
-_SCHEMA_LOCK = _STORE_LOCK + 1
-"""Key of the advisory lock that a migration takes."""
+_ALONE = f"""
+DO $alone$ BEGIN
+    IF to_regclass('{SCHEMA}.{sessions.name}') IS NOT NULL THEN
+        LOCK TABLE {SCHEMA}.{sessions.name} IN EXCLUSIVE MODE;
+    END IF;
+END $alone$
+"""
+"""Keeps operations away, which begin by locking a session's row, and nobody who only reads."""
 
-SHARED = f"SELECT pg_advisory_xact_lock_shared({_STORE_LOCK})"
-EXCLUSIVE = f"SELECT pg_advisory_xact_lock({_STORE_LOCK})"
 _UNHURRIED = (
     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = 0"
 )
@@ -88,7 +93,7 @@ class PooledDatabase(Database):
         Raises:
             StoreError: What the database answered, translated.
         """
-        with self.operation(begin=f"{BEGIN}; {_UNHURRIED}; {EXCLUSIVE}") as driver:
+        with self.operation(begin=f"{BEGIN}; {_UNHURRIED}; {_ALONE}") as driver:
             transaction = _begun(self, driver)
             yield transaction
             transaction.commit()

@@ -56,6 +56,7 @@ _CHECKPOINT_ROOM = 2
 
 _ROWS_PER_INSERT = 4096
 _INTERRUPT_AGAIN_S = 0.05
+_INTERRUPTED = "Query interrupted"
 _UNWRITABLE = re.compile(
     r"No space left|File too large|[Dd]isk quota|Permission denied|Read-only file system|Operation not permitted"
     r"|Not a directory|No such file or directory|Input/output error|read-only mode"
@@ -81,20 +82,31 @@ class DuckDBDriver:
         self._held = threading.Lock()
         self._is_closed = False
 
+    @contextmanager
+    def _calling(self) -> Generator[None]:
+        """Hold the connection during a call. DuckDB ends a call on Ctrl-C, and hides that it was one."""
+        with self._held:
+            try:
+                yield
+            except RuntimeError as exc:
+                if str(exc) == _INTERRUPTED:
+                    raise KeyboardInterrupt from exc
+                raise
+
     def begin(self, *, read_only: bool) -> None:
         """Start a transaction."""
-        with self._held:
+        with self._calling():
             self.raw.execute("BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION")
 
     def commit(self) -> None:
         """Commit; DuckDB syncs its write-ahead log before it returns."""
-        with self._held:
+        with self._calling():
             self.raw.commit()
 
     def rollback(self) -> None:
         """End the transaction. A failed commit has ended it already."""
         try:
-            with self._held:
+            with self._calling():
                 self.raw.rollback()
         except duckdb.TransactionException as exc:
             if "no transaction is active" not in str(exc):
@@ -102,7 +114,7 @@ class DuckDBDriver:
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and fetch everything: an open result would own the connection."""
-        with self._held:
+        with self._calling():
             statement = self._parsed.get(sql)
             if statement is None:
                 statement = self._parsed[sql] = self.raw.extract_statements(sql)[0]
@@ -111,12 +123,12 @@ class DuckDBDriver:
 
     def script(self, sql: str) -> None:
         """Run any number of statements without parameters."""
-        with self._held:
+        with self._calling():
             self.raw.execute(sql)
 
     def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> Any:
         """Run a query; give the relation that holds its rows."""
-        with self._held:
+        with self._calling():
             relation = self.raw.sql(sql) if params is None else self.raw.sql(sql, params=params)
             if hasattr(relation, "materialize"):
                 return relation.materialize()
@@ -126,7 +138,7 @@ class DuckDBDriver:
         """Read a relation's rows some at a time."""
         iterator = rows.iter_rows(size) if hasattr(rows, "iter_rows") else None
         while True:
-            with self._held:  # DuckDB 1.5 has no iter_rows
+            with self._calling():  # DuckDB 1.5 has no iter_rows
                 batch = rows.fetchmany(size) if iterator is None else list(islice(iterator, size))
             if not batch:
                 return
@@ -135,7 +147,7 @@ class DuckDBDriver:
     @contextmanager
     def held(self) -> Generator[None]:
         """Keep the connection open during the body."""
-        with self._held:
+        with self._calling():
             yield
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import psycopg
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format, TransactionStatus
+from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper, IntBinaryDumper, IntDumper
 
 from lash_host.errors import MissingExtra
@@ -53,6 +54,7 @@ class _Context:
         self.adapters = psycopg.adapt.AdaptersMap(psycopg.adapters)
         self.adapters.register_dumper(int, Int8Dumper)
         self.adapters.register_dumper(int, _Int8Dumper)
+        self.adapters.register_dumper(list, ListBinaryDumper)  # escapes nothing
 
 
 CONNECT_ARGUMENTS: Mapping[str, Any] = {
@@ -159,6 +161,20 @@ class PostgresDriver:
                 raise failure or exc from None
             return [_fetched(cursor) for cursor in cursors]
 
+    def change(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
+        """Run statements that give no rows in one round trip. The first that fails is the last that counts."""
+        failure: psycopg.Error | None = None
+        with self._held:
+            try:
+                with self.raw.pipeline(), self.raw.cursor() as cursor:
+                    try:
+                        for sql, params in statements:
+                            cursor.execute(cast("Any", sql), params)
+                    except psycopg.Error as exc:
+                        failure = exc
+            except psycopg.Error as exc:
+                raise failure or exc from None
+
     def script(self, sql: str) -> None:
         """Run any number of statements without parameters."""
         with self._held:
@@ -211,7 +227,7 @@ class PostgresDriver:
 
 
 def _fetched(cursor: Any) -> list[tuple[Any, ...]]:
-    if cursor.description is None:
+    if cursor.pgresult is None or not cursor.pgresult.nfields:  # building a description of columns takes longer
         return []
     rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows

@@ -17,7 +17,6 @@ from lash_host.store.head import HEAD_COLUMNS, Head
 from lash_host.store.keys import KeySequence
 from lash_host.store.locked import statements
 from lash_host.store.logged.queries import mentioned
-from lash_host.store.pooled import SHARED
 from lash_host.store.schema import blobs
 from lash_host.store.state import PLUGINS_SEEN, Row, StateTable
 from lash_host.store.work import StoredTurn, Work
@@ -204,7 +203,7 @@ class LockedWork(Work):
         """Write all changes and commit, in one round trip."""
         if not self._has_begun:
             return
-        self._driver.together([*self._changes(), ("COMMIT", ())])
+        self._driver.change([*self._changes(), ("COMMIT", ())])
 
     def _changes(self) -> Iterator[tuple[str, Sequence[Any]]]:
         """Give the statements that write what changed. Rows many sessions share come in order, against deadlocks."""
@@ -235,7 +234,7 @@ class LockedWork(Work):
 
         The clock is read last: after locks were waited for.
         """
-        beginning = [] if self._has_begun else [(BEGIN, ()), (SHARED, ())]
+        beginning = [] if self._has_begun else [(BEGIN, ())]
         answers = self._driver.together([*beginning, *asked])[len(beginning) :]
         self._has_begun = True
         for (sql, _), rows in zip(asked, answers, strict=True):

@@ -174,3 +174,33 @@ def _end_others(url: str) -> None:
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
+
+
+def test_upkeep_waits_for_operations_and_they_for_it(store: SessionStore, url: str) -> None:
+    session = SampleSession(store, "alpha")
+    session.commit("a")
+    order = []
+
+    def upkeep() -> None:
+        with store._engine.exclusive() as transaction:
+            order.append("upkeep")
+            transaction.script("SELECT pg_sleep(0.2)")
+            assert session.node_ids() == ["a"]  # who reads does not wait
+            order.append("upkeep done")
+
+    def operation(work: Work) -> None:
+        work.ensure_head("alpha")
+        order.append("operation")
+        waiting = pool.submit(upkeep)
+        while not _execute(url, "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'ExclusiveLock'"):
+            assert not waiting.done()
+        work.put_head(work.ensure_head("alpha").changed({"title": "new"}))
+        order.append("operation done")
+
+    with ThreadPoolExecutor(2) as pool:
+        store._engine.run(operation)
+        while len(order) < 3:
+            pass
+        session.commit("b", after="a")
+        order.append("another")
+    assert order == ["operation", "operation done", "upkeep", "upkeep done", "another"]
