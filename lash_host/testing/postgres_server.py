@@ -239,12 +239,17 @@ def _reachable(binaries: Path, folder: Path) -> Path:
     _give(folder)
     if _may_run(binaries):
         return binaries
-    copied = folder / "postgresql"
-    shutil.copytree(binaries.parent, copied, symlinks=True)
+    installed = binaries.parent
+    copied = folder / "programs"
+    target = copied / installed.parent.name / installed.name
+    shutil.copytree(installed, target, symlinks=True)
+    libraries = installed.parent.with_name(f"{installed.parent.name}.libs")  # where a wheel has them
+    if libraries.is_dir():
+        shutil.copytree(libraries, copied / libraries.name, symlinks=True)
     for path in (copied, *copied.rglob("*")):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o044))
-    return copied / binaries.name
+    return target / binaries.name
 
 
 def _may_run(binaries: Path) -> bool:
