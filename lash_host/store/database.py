@@ -116,6 +116,8 @@ class Database:
         self._connecting = threading.Lock()
         self._engine: Engine | None = None
         self._writer: Driver | None = None
+        self._is_writer_idle = True
+        """False also where an interrupt came between beginning a transaction and knowing of it, or in its rollback."""
         self._must_reopen = False
         self._connect()
 
@@ -130,15 +132,16 @@ class Database:
         with self._writing:
             driver = self._usable_writer()
             transaction = Transaction(self, driver)
+            self._is_writer_idle = False
             try:
                 yield transaction
                 transaction.commit()
             except BaseException as error:
-                if transaction.has_begun:
-                    self._roll_back(driver, error)
+                self._roll_back(driver, error)
                 if isinstance(error, self.dialect.errors):
                     raise self.dialect.translate(error, url=self.url) from error
                 raise
+            self._is_writer_idle = True
             transaction.committed()
 
     @contextmanager
@@ -297,6 +300,7 @@ class Database:
         except self.dialect.errors as exc:
             raise self.dialect.translate(exc, url=self.url) from exc
         self._must_reopen = False
+        self._is_writer_idle = True
 
     def _checkpoint(self, writer: Driver) -> None:
         try:
@@ -327,6 +331,9 @@ class Database:
             self._connect()
         if self._writer is None:
             raise self.closed()
+        if not self._is_writer_idle:
+            self._writer.rollback()
+            self._is_writer_idle = True
         return self._writer
 
     def _roll_back(self, driver: Driver, error: BaseException) -> None:
