@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from lash_host.contracts.store import SessionStore
 from lash_host.errors import StoreError
@@ -29,7 +29,7 @@ class StoreGateway:
     def __init__(self, store: SessionStore) -> None:
         self.store = store
         self._threads = ThreadPoolExecutor(max_workers=_MOST_AT_ONCE, thread_name_prefix="lash-store")
-        self._under_way: set[asyncio.Future[object]] = set()
+        self._under_way: set[asyncio.Future[Any]] = set()
         self._closed = False
 
     async def call(self, method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -19,9 +19,13 @@ def _is_free(table: Table) -> ColumnElement[bool]:
     return or_(table.c.claim_token.is_(None), table.c.claim_expires_at_ms <= _now)
 
 
-_DEFERRED: ColumnElement[str] = literal_column(f"'{TurnInputState.DEFERRED_NEXT_TURN.value}'")
+_TO_BE_TAKEN: list[ColumnElement[str]] = [
+    literal_column(f"'{state.value}'") for state in (TurnInputState.DEFERRED_NEXT_TURN, TurnInputState.ACCEPTED)
+]
+"""Accepted input whose claim ran out was left by a holder that is gone, or is still at work: its lease tells."""
+
 _waiting = union_all(
-    select(_inputs.c.session_key, _inputs.c.enqueued_at_ms).where(_inputs.c.state == _DEFERRED, _is_free(_inputs)),
+    select(_inputs.c.session_key, _inputs.c.enqueued_at_ms).where(_inputs.c.state.in_(_TO_BE_TAKEN), _is_free(_inputs)),
     select(_work.c.session_key, _work.c.enqueued_at_ms).where(_work.c.available_at_ms <= _now, _is_free(_work)),
 ).subquery()
 _SESSIONS = (

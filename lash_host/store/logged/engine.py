@@ -17,7 +17,7 @@ from lash_host.store.attachment_bytes import AttachmentBytes, FileBytes, MemoryB
 from lash_host.store.database import Database, Transaction
 from lash_host.store.head import Head
 from lash_host.store.keys import KeySequence
-from lash_host.store.logged.entries import Entry
+from lash_host.store.logged.entries import Entry, LogTexts
 from lash_host.store.logged.folding import Folder
 from lash_host.store.logged.memory import Memory
 from lash_host.store.logged.work import Deferred, LoggedWork
@@ -64,6 +64,8 @@ class _Decided:
     request: _Request[Any]
     work: LoggedWork
     answer: object
+    entry: Entry | None
+    texts: LogTexts | None
 
 
 class SharedLog:
@@ -81,20 +83,30 @@ class SharedLog:
         self._deciding = threading.Lock()
         self._announced = threading.Condition()
         self._announcements = 0
-        self._session_keys: KeySequence | None = None
+        self._is_sure = True
+        """Whether memory is as the last write left it, and those who waited for that write were told."""
         path = database.url.path
         self.attachment_bytes: AttachmentBytes = MemoryBytes() if path is None else FileBytes(attachments_folder(path))
         self._entry_keys = KeySequence(self._folder.read_again())
         self.fold(None)
+        with database.read() as transaction:
+            last = transaction.row(_LAST_SESSION)
+        self._session_keys = KeySequence(last[0] if last is not None and last[0] is not None else 0)
 
     def run(self, operation: Callable[[Work], T], surroundings: Surroundings) -> T:
         """Run an operation; see `Engine.run`."""
         request = _Request(operation, surroundings)
         self._waiting.append(request)
-        while not request.is_done:
-            with self._deciding:
-                if not request.is_done:
-                    self._serve()
+        try:
+            while not request.is_done:
+                with self._deciding:
+                    if request in self._waiting:
+                        self._serve()
+                    elif not request.is_done:
+                        raise _interrupted()  # noqa: TRY301 - what follows is for every way out
+        except BaseException:
+            request.is_done = True
+            raise
         return request.result()
 
     def fold(self, session_id: str | None) -> bool:
@@ -144,19 +156,26 @@ class SharedLog:
 
     def abandon(self) -> None:
         """Leave everything to the process that opened it; called in a forked child."""
+        self._deciding, self._announced = threading.Lock(), threading.Condition()
+        self._waiting.clear()
         self._folder.abandon()
         self.database.abandon()
 
     def _serve(self) -> None:
-        """Decide what waits, write it, answer."""
-        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_AT_ONCE))]
+        """Decide what waits, write it, answer. An interrupt may come between any two steps, even while one is handled."""
+        batch: list[_Request[Any]] = []
         decided: list[_Decided] = []
         try:
+            while self._waiting and len(batch) < _MOST_AT_ONCE:
+                batch.append(self._waiting[0])
+                self._waiting.popleft()
             self._be_sure()
+            self._is_sure = False
             with self.database.write() as transaction:
                 decided = self._decide(batch, transaction)
                 written = self._write(decided, transaction)
             self._landed(decided, written)
+            self._is_sure = True
         except BaseException as failure:
             self._failed(batch, decided, failure)
             if not isinstance(failure, StoreError):
@@ -169,16 +188,20 @@ class SharedLog:
         busy: set[str] = set()
         unfolded = self._folder.unfolded()
         for request in batch:
+            if request.is_done:
+                continue
             work = LoggedWork(
                 memory=self._memory,
                 transaction=transaction,
                 surroundings=request.surroundings,
-                session_keys=lambda: self._keys_of_sessions(transaction),
+                session_keys=self._session_keys,
                 busy=busy,
                 unfolded=unfolded,
             )
             try:
                 answer = request.operation(work)
+                entry = work.entry()
+                texts = None if entry is None else entry.texts()
             except Deferred:
                 deferred.append(request)
             except self.database.dialect.errors:
@@ -186,25 +209,24 @@ class SharedLog:
             except Exception as failure:  # noqa: BLE001 - it is the caller's own, and is raised there
                 request.fail(failure)
             else:
-                decided.append(_Decided(request, work, answer))
+                decided.append(_Decided(request, work, answer, entry, texts))
                 busy |= work.touched
-        batch[:] = [request for request in batch if request not in deferred]
         self._waiting.extendleft(reversed(deferred))
+        batch[:] = [request for request in batch if request not in deferred]
         return decided
 
     def _write(self, decided: list[_Decided], transaction: Transaction) -> list[tuple[int, Entry]]:
-        entries = [entry for one in decided if (entry := one.work.entry()) is not None]
+        entries = [(one.entry, one.texts) for one in decided if one.entry is not None and one.texts is not None]
         bodies = {ref: row for one in decided for ref, row in one.work.blobs.items()}
         if bodies:
             transaction.insert(blobs, list(bodies.values()), ignore_existing=True)
         if not entries:
             return []
         keys = self._entry_keys.take(len(entries), now_us=decided[0].work.now_us)
-        written = list(zip(keys, entries, strict=True))
-        rows = [(key, *entry.texts()) for key, entry in written]
+        rows = [(key, *texts) for key, (_, texts) in zip(keys, entries, strict=True)]
         reached("before_sync")
         transaction.insert(commit_log, rows, alone=not transaction.has_begun)
-        return written
+        return [(key, entry) for key, (entry, _) in zip(keys, entries, strict=True)]
 
     def _landed(self, decided: list[_Decided], written: list[tuple[int, Entry]]) -> None:
         if written:
@@ -219,27 +241,26 @@ class SharedLog:
                 self._announced.notify_all()
 
     def _failed(self, batch: list[_Request[Any]], decided: list[_Decided], failure: BaseException) -> None:
-        """Tell everybody, and read again what may have been written."""
+        """Tell everybody, and have read again what may have been written."""
         if decided:
             self._folder.is_in_doubt = True
-        for one in decided:
-            for session_id in one.work.touched:
-                self._memory.forget(session_id, now_ms=one.work.now_ms)
-        told = failure if isinstance(failure, Exception) else StoreError("the writer was interrupted: outcome unknown")
+        told = failure if isinstance(failure, Exception) else _interrupted()
         for request in batch:
             if not request.is_done:
                 request.fail(told)
+        self._is_sure = True
 
     def _be_sure(self) -> None:
-        """Read the log again where it may hold what nobody knows of, before anything is decided."""
+        """Read again what nobody knows for certain any more, before anything is decided."""
+        if not self._is_sure:
+            self._folder.is_in_doubt = True
         if self._folder.is_in_doubt:
+            self._memory.forget_all(now_ms=0)
             self._folder.read_again()
 
-    def _keys_of_sessions(self, transaction: Transaction) -> KeySequence:
-        if self._session_keys is None:
-            row = transaction.row(_LAST_SESSION)
-            self._session_keys = KeySequence(0 if row is None or row[0] is None else row[0])
-        return self._session_keys
+
+def _interrupted() -> StoreError:
+    return StoreError("the writer was interrupted: outcome unknown")
 
 
 class LoggedEngine(Engine):

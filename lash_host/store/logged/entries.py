@@ -17,7 +17,7 @@ from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE, SESSIONS
 from lash_host.store.schema import commit_log, nodes, sessions
 from lash_host.store.state import Row, StateTable
 
-__all__ = ["Entry", "StateChange", "read_log"]
+__all__ = ["Entry", "LogTexts", "StateChange", "read_log"]
 
 _STATE = {state.table.name: state for state in LOGGED_STATE}
 _PAYLOAD = nodes.columns.keys().index("payload")
@@ -25,6 +25,10 @@ _LOG = select(*commit_log.columns).order_by(commit_log.c.entry_key)
 _FOLDED_IDS = select(sessions.c.session_key, sessions.c.session_id).where(
     sessions.c.session_key.in_(select(commit_log.c.session_key))
 )
+
+
+LogTexts = tuple[int, str | None, str | None, str | None]
+"""What a row of the log holds besides its own key: session key, state, facts, nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ class Entry:
         """How much it is, about: the characters of its nodes."""
         return sum(len(row[_PAYLOAD]) for row in self.added.get(nodes.name, ()))
 
-    def texts(self) -> tuple[int, str | None, str | None, str | None]:
+    def texts(self) -> LogTexts:
         """Give what the log is to hold: session key, state, facts, nodes."""
         facts = {name: rows for name, rows in self.added.items() if name != nodes.name}
         new_nodes = self.added.get(nodes.name)

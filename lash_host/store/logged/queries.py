@@ -20,7 +20,7 @@ from lash_host.store.work import StoredTurn
 
 __all__ = ["ROWS", "TABLES", "Queries", "mentioned", "missing_blobs"]
 
-_BATCHES = (4, 16, 64)
+_BATCHES = (4, 16, 64, 1024)
 """Ids are asked for in batches of these sizes, so that the statements stay few; beyond, all ids are read."""
 
 _TURN, _ID = 0, 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -40,7 +40,7 @@ class LoggedWork(Work):
         memory: Memory,
         transaction: Transaction,
         surroundings: Surroundings,
-        session_keys: Callable[[], KeySequence],
+        session_keys: KeySequence,
         busy: AbstractSet[str],
         unfolded: AbstractSet[str],
     ) -> None:
@@ -86,7 +86,7 @@ class LoggedWork(Work):
         """Give a session's head, new where there is none."""
         head = self.head(session_id)
         if head is None:
-            key = self._session_keys().next(self._now_us)
+            key = self._session_keys.next(self._now_us)
             head = Head.fresh(session_id, session_key=key, now_us=self._now_us)
             self.put_head(head)
         return head
