@@ -289,7 +289,10 @@ def turn_commit_hash(commit: RuntimeCommit) -> str:
     recognized after they have changed.
     """
     nodes: tuple[SessionNode, ...] = () if isinstance(commit.graph, UnchangedGraph) else commit.graph.nodes
-    claims = (*commit.completed_queue_claims, *commit.completed_turn_input_claims)
+    claims = [
+        *(settled.claim.claim_token for settled in commit.completed_queue_claims),
+        *(settled.claim.claim_token for settled in commit.completed_turn_input_claims),
+    ]
     content: dict[str, JsonValue] = {
         "session": commit.session_id,
         "turn": None if commit.turn is None else _stable(commit.turn.model_dump(mode="json")),
@@ -301,7 +304,7 @@ def turn_commit_hash(commit: RuntimeCommit) -> str:
         ],
         "tools": [_stable(call.model_dump(mode="json")) for call in commit.tool_calls],
         "blobs": [*sorted(commit.blobs)],
-        "settled": [*sorted(settled.claim.claim_token for settled in claims)],
+        "settled": [*sorted(claims)],
         "interrupted": commit.interrupted_turn_id,
         "attachments": [*sorted(commit.attachment_ids)],
     }

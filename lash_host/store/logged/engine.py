@@ -162,7 +162,7 @@ class SharedLog:
         self.database.abandon()
 
     def _serve(self) -> None:
-        """Decide what waits, write it, answer. An interrupt may come between any two steps, even while one is handled."""
+        """Decide what waits, write it, answer. Interrupts may come between any two steps."""
         batch: list[_Request[Any]] = []
         decided: list[_Decided] = []
         try:
