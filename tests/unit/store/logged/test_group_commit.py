@@ -133,6 +133,34 @@ def test_a_lease_that_is_held_outlives_a_failure_of_the_database(
     assert sessions[0].queued() == []
 
 
+def test_an_interrupt_answers_everybody_and_the_next_goes_on(
+    memory: SessionStore, sessions: list[SampleSession], together: Together
+) -> None:
+    def interrupt(work: Work) -> None:
+        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with pytest.raises((KeyboardInterrupt, StoreError)):
+            memory._engine.run(interrupt)
+
+    commits = [session.turn("t", "b", after="a") for session in sessions[:2]]
+    calls = [partial(_swallowing_interrupts, partial(memory.commit, commit)) for commit in commits]
+    outcomes = together(memory, calls[0], interrupted, calls[1])
+    answered = [outcome for outcome in outcomes if isinstance(outcome, StoreError)]
+    assert all("outcome unknown" in str(outcome) for outcome in answered)
+    assert [memory.commit(commit).head_revision for commit in commits] == [2, 2]
+    assert [session.node_ids() for session in sessions[:2]] == [["a", "b"]] * 2
+    assert memory.check().problems == ()
+
+
+def _swallowing_interrupts(call: Callable[[], object]) -> object:
+    """Make a call that may be the one whose thread is interrupted."""
+    try:
+        return call()
+    except KeyboardInterrupt as error:
+        return error
+
+
 def test_many_threads_on_many_sessions(memory: SessionStore, statements: list[str]) -> None:
     threads_, rounds = 12, 12
     failures: list[BaseException] = []

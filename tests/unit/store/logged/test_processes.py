@@ -87,6 +87,27 @@ print(os.waitstatus_to_exitcode(status), session.node_ids())
     assert (process.returncode, output) == (0, "7 ['a']\n"), errors
 
 
+def test_a_fork_of_a_process_that_is_writing_is_told_to_open_its_own(path: Path, program: Program) -> None:
+    ending = """
+from lash_host.errors import StoreError
+
+with store._engine._log._deciding:
+    pid = os.fork()
+    if pid == 0:
+        for call in (lambda: store.session_info("alpha"), session.say, store.vacuum):
+            try:
+                call()
+            except StoreError as error:
+                print("open the store after forking" in str(error), flush=True)
+        os._exit(7)
+_, status = os.waitpid(pid, 0)
+print(os.waitstatus_to_exitcode(status), session.node_ids())
+"""
+    process = program(COMMIT_AND.format(ending=ending), path)
+    output, errors = process.communicate(timeout=120)
+    assert output == "True\nTrue\nTrue\n7 ['a']\n", errors
+
+
 @pytest.mark.parametrize("mode", ["read", "write"])
 def test_plain_duckdb_sees_turns_that_were_never_folded(
     path: Path, store: SessionStore, crash_copy: Callable[[Path], Path], program: Program, mode: str
