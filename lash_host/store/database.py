@@ -310,12 +310,13 @@ class Database:
             _log.warning("no checkpoint of %s: %s", self.url.text, exc)
 
     def _disconnect(self) -> None:
+        with self._connecting:
+            engine, writer, self._engine, self._writer = self._engine, self._writer, None, None
         self._close_readers()
-        if self._writer is not None:
-            self._writer.close()
-        if self._engine is not None:
-            self._engine.dispose()
-        self._engine = self._writer = None
+        if writer is not None:
+            writer.close()
+        if engine is not None:
+            engine.dispose()
 
     def _close_readers(self) -> None:
         with self._connecting:

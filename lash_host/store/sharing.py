@@ -6,6 +6,7 @@ processes, and nothing else could tell a second `open_store` of a file that the 
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable
@@ -63,4 +64,11 @@ def _forget_in_child() -> None:
     _open.reset()
 
 
+def _close_at_exit() -> None:
+    """Let no thread be inside the database when the interpreter ends: Python would abort the process there."""
+    for store in list(_open.every):
+        store.database.close(untouched=True)
+
+
 os.register_at_fork(after_in_child=_forget_in_child)
+atexit.register(_close_at_exit)
