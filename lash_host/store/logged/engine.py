@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MOST_AT_ONCE = 128
+_LAST_FOLDED_SESSION = select(func.max(sessions.c.session_key))
 _LAST_SESSION = select(func.max(rows_of(sessions).c.session_key))
 
 
@@ -88,9 +89,9 @@ class SharedLog:
         path = database.url.path
         self.attachment_bytes: AttachmentBytes = MemoryBytes() if path is None else FileBytes(attachments_folder(path))
         self._entry_keys = KeySequence(self._folder.read_again())
-        self.fold(None)
+        last_session = _LAST_FOLDED_SESSION if self.fold(None) else _LAST_SESSION
         with database.read() as transaction:
-            last = transaction.row(_LAST_SESSION)
+            last = transaction.row(last_session)
         self._session_keys = KeySequence(last[0] if last is not None and last[0] is not None else 0)
 
     def run(self, operation: Callable[[Work], T], surroundings: Surroundings) -> T:
