@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -33,8 +34,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "store.duckdb"
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the file of a store with nothing in it, to copy: making one takes as long as ten tests."""
+    path = tmp_path_factory.mktemp("empty") / "store.duckdb"
+    open_store(path, clock=ManualClock()).close()
+    return path
+
+
 @pytest.fixture
-def store(path: Path, clock: ManualClock) -> Iterator[SessionStore]:
+def store(path: Path, empty_store: Path, clock: ManualClock) -> Iterator[SessionStore]:
+    shutil.copyfile(empty_store, path)
     store = open_store(path, clock=clock)
     yield store
     store.close()

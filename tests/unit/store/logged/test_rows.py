@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -256,13 +255,6 @@ def holds(world: World, store: SessionStore) -> None:
         assert store.load_session_meta(name) == model.meta
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "store.duckdb"
-    open_store(path, clock=ManualClock()).close()
-    return path
-
-
 def _play(world: World, steps: list[tuple[Operation, str]], data: st.DataObject) -> None:
     for operation, name in steps:
         operation(world, name, data)
@@ -292,7 +284,7 @@ def _check(world: World, rows_in: Callable[..., Any], crash_copy: Callable[[Path
 @settings(deadline=None, max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES == FEW)
 @given(steps=st.lists(st.tuples(OPERATIONS, st.sampled_from(IDS)), max_size=30), data=st.data())
 def test_committed_rows_are_the_same_however_they_are_kept(
-    template: Path,
+    empty_store: Path,
     rows_in: Callable[..., Any],
     crash_copy: Callable[[Path], Path],
     steps: list[tuple[Operation, str]],
@@ -300,7 +292,7 @@ def test_committed_rows_are_the_same_however_they_are_kept(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.duckdb"
-        shutil.copyfile(template, path)
+        shutil.copyfile(empty_store, path)
         clock = ManualClock()
         world = World(path, clock, open_store(path, clock=clock))
         try:
