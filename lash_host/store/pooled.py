@@ -108,17 +108,23 @@ class PooledDatabase(Database):
             yield
             driver.rollback()
 
-    def connect(self) -> Connection:
+    def connect(self, *, first: str | None = None) -> Connection:
         """Make a connection of its own, which the caller closes.
+
+        Args:
+            first: What to run on it.
 
         Raises:
             StoreError: What the database answered, translated.
         """
         self._check_process()
         try:
-            return self.dialect.connect_raw()
+            connection = self.dialect.connect_raw()
+            if first is not None:
+                connection.execute(first)
         except self.dialect.errors as exc:
             raise self.dialect.translate(exc, url=self.url) from exc
+        return connection
 
     @contextmanager
     def read(self) -> Generator[Transaction]:

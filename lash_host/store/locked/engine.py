@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TypeVar
 
 from lash_host.contracts.clock import SystemClock
@@ -16,6 +17,7 @@ from lash_host.store.dialects import TransactionConflict
 from lash_host.store.dialects.postgresql_driver import PostgresDriver
 from lash_host.store.locked.bytes import DatabaseBytes
 from lash_host.store.locked.listening import Listener
+from lash_host.store.locked.statements import WORK_CHANNEL
 from lash_host.store.locked.work import LockedWork
 from lash_host.store.points import reached
 from lash_host.store.pooled import PooledDatabase
@@ -48,7 +50,7 @@ class LockedEngine(Engine):
 
     def __init__(self, database: PooledDatabase, surroundings: Surroundings) -> None:
         self._database, self._surroundings = database, surroundings
-        self._listener = Listener(database.connect)
+        self._listener = Listener(partial(database.connect, first=f"LISTEN {WORK_CHANNEL}"))
         self._bytes = DatabaseBytes(database)
         self._asks_the_database = isinstance(surroundings.clock, SystemClock)
 

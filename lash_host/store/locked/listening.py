@@ -10,7 +10,6 @@ from time import monotonic
 import psycopg
 
 from lash_host.store.dialects.postgresql_driver import Connection
-from lash_host.store.locked.statements import WORK_CHANNEL
 
 __all__ = ["Listener"]
 
@@ -26,7 +25,7 @@ class Listener:
     """
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
-        """Connect with ``connect`` once somebody waits."""
+        """Make a connection that listens with ``connect``, once somebody waits."""
         self._connect = connect
         self._connection: Connection | None = None
         self._changed = threading.Condition()
@@ -74,7 +73,6 @@ class Listener:
         """Listen until something comes, the time is up or the store is closed. A lost connection is made anew."""
         if self._connection is None or self._connection.closed:
             self._connection = self._connect()
-            self._connection.execute(f"LISTEN {WORK_CHANNEL}")
             return True
         try:
             while not self._is_closed and (left := deadline - monotonic()) > 0:
