@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ _STEPS = 60
 _FOLD_AT = 25
 
 
-def make(folder: Path) -> None:
-    """Write a store and a note of each answer, fold once on the way, and die with the rest in the write-ahead log."""
+def make(folder: Path, *, is_killed: bool) -> None:
+    """Write a store and a note of each answer, folded once on the way; then close it, or die with a long log."""
     folding._ENTRIES, folding._IDLE_S = 1 << 30, 1e6
     store = open_store(folder / "store.duckdb")
     store.install_views(builtin_views())
@@ -40,7 +41,9 @@ def make(folder: Path) -> None:
         writer.step()
         if number == _FOLD_AT:
             assert store._engine.fold()
-    os.kill(os.getpid(), signal.SIGKILL)
+    if is_killed:
+        os.kill(os.getpid(), signal.SIGKILL)
+    store.close()
 
 
 def look(path: Path, states: list[Expected]) -> dict[str, Any]:
@@ -50,11 +53,10 @@ def look(path: Path, states: list[Expected]) -> dict[str, Any]:
     except StoreError as error:
         return {"refused": type(error).__name__, "says": str(error)}
     try:
-        return _look_inside(store, states)
+        with closing(store):
+            return _look_inside(store, states)
     except StoreError as error:
         return {"failed": type(error).__name__, "says": str(error)}
-    finally:
-        store.close()
 
 
 def _look_inside(store: SessionStore, states: list[Expected]) -> dict[str, Any]:
@@ -107,10 +109,11 @@ def damaged(folder: Path, change: dict[str, Any]) -> Path:
 
 
 def main() -> None:
-    """Make a store in ``made``, or look at damaged copies of it."""
+    """Make a store in ``made``, killed or closed, or look at damaged copies of it."""
     folder = Path(sys.argv[1])
-    if sys.argv[2] == "make":
-        make(folder / "made")
+    if sys.argv[2] != "look":
+        make(folder / "made", is_killed=sys.argv[2] == "killed")
+        return
     states = states_of(folder / "made" / "notes")
     for line in sys.stdin:
         answer = look(damaged(folder, json.loads(line)), states)
