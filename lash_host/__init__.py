@@ -64,7 +64,7 @@ _MODULES: Final = {
         "PluginLoadError PluginSnapshotError QueryFailed QueryRefused RecordVersionError RuntimeFault "
         "SchemaTooNew SessionBindingMismatch SessionBusy SessionClosed SessionLeaseExpired "
         "SessionLeaseLost SettingsError SingletonConflict StaleBranch StoreError StoreLocked "
-        "StoreUnwritable ToolFailedError ToolStateError TurnAborted TurnCommitConflict UnknownModel "
+        "StoreUnreachable StoreUnwritable ToolFailedError ToolStateError TurnAborted TurnCommitConflict UnknownModel "
         "UnknownOperation UnknownPlugin UnknownProvider UnknownSession UsageFault"
     ),
     "lash_host.hookspecs.catalog": "ToolCatalogContext",

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, cast
+from uuid import UUID
 
 import psycopg
 from psycopg.adapt import Buffer, Dumper
@@ -257,8 +258,5 @@ def _arrow_type(arrow: Any, type_code: int) -> Any:
 
 
 def _for_arrow(value: object) -> object:
-    from uuid import UUID
-
-    if isinstance(value, UUID):
-        return str(value)
-    return value
+    """Give a value as Arrow takes it: it has no type for ids."""
+    return str(value) if isinstance(value, UUID) else value
