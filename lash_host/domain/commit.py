@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -298,7 +299,7 @@ def turn_commit_hash(commit: RuntimeCommit) -> str:
         "turn": None if commit.turn is None else _stable(commit.turn.model_dump(mode="json")),
         "frame": commit.current_agent_frame_id,
         "policy": commit.policy.model_dump(mode="json"),
-        "nodes": [[node.kind, node.label, _stable(json.loads(node.payload_json))] for node in nodes],
+        "nodes": [[node.kind, node.label, _stable_payload(node)] for node in nodes],
         "calls": [
             _stable(call.model_dump(mode="json", include={"source", "model", "usage"})) for call in commit.model_calls
         ],
@@ -309,6 +310,15 @@ def turn_commit_hash(commit: RuntimeCommit) -> str:
         "attachments": [*sorted(commit.attachment_ids)],
     }
     return content_ref(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+
+
+_OWN_ID = re.compile(r'\{"message_id":"(?:[^"\\]|\\.)*",')
+
+
+def _stable_payload(node: SessionNode) -> JsonValue:
+    """Leave out a payload's own ids and times; a message's is its first member, and need not be parsed for it."""
+    found = _OWN_ID.match(node.payload_json) if node.kind == "message" else None
+    return _stable(json.loads(node.payload_json)) if found is None else node.payload_json[found.end() :]
 
 
 def _stable(record: JsonValue) -> JsonValue:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lash_host.domain.commit import HeadRow
@@ -30,6 +30,7 @@ class Head:
     """
 
     row: Mapping[str, Any]
+    _lease: list[LeaseRow] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def fresh(cls, session_id: str, *, session_key: int, now_us: int) -> Head:
@@ -55,17 +56,10 @@ class Head:
 
     @property
     def lease(self) -> LeaseRow:
-        """The lease, as the rules want it."""
-        row = self.row
-        if row["lease_token"] is None:
-            return LeaseRow(fencing_token=row["fencing_token"])
-        return LeaseRow(
-            fencing_token=row["fencing_token"],
-            owner=LeaseOwner.model_validate_json(row["lease_owner"]),
-            lease_token=row["lease_token"],
-            claimed_at_ms=row["lease_claimed_at_ms"],
-            expires_at_ms=row["lease_expires_at_ms"],
-        )
+        """The lease, as the rules want it; read once."""
+        if not self._lease:
+            self._lease.append(_lease_of(self.row))
+        return self._lease[0]
 
     @property
     def commit_head(self) -> HeadRow:
@@ -114,3 +108,15 @@ class Head:
                 "lease_expires_at_ms": lease.expires_at_ms,
             }
         )
+
+
+def _lease_of(row: Mapping[str, Any]) -> LeaseRow:
+    if row["lease_token"] is None:
+        return LeaseRow(fencing_token=row["fencing_token"])
+    return LeaseRow(
+        fencing_token=row["fencing_token"],
+        owner=LeaseOwner.model_validate_json(row["lease_owner"]),
+        lease_token=row["lease_token"],
+        claimed_at_ms=row["lease_claimed_at_ms"],
+        expires_at_ms=row["lease_expires_at_ms"],
+    )
