@@ -1,4 +1,7 @@
-"""Runs benchmarks: ``python -m bench`` for all of them, ``python -m bench turns hooks`` for some."""
+"""Runs benchmarks: ``python -m bench`` for all of them, ``python -m bench turns hooks`` for some.
+
+With ``--quick`` they are small and say little: that is for trying them out.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,21 @@ BENCHMARKS = {
     "startup": "importing the package and showing the help of the command",
     "hooks": "calling a hook with ten implementations",
     "turns": "a whole durable turn with one tool call",
-    "commits": "a turn's commit and loading a session, at several sizes",
+    "commits": "a turn's commit, in sessions and stores of several sizes",
+    "group_commits": "64 sessions committing at once",
+    "opening": "opening a store and loading a session, long ones too",
+    "bytes_written": "what a turn writes, and how the file grows",
+    "owner_memory": "the memory of a process that touches many sessions",
+    "postgresql": "commits and loads on a PostgreSQL server",
+    "queue_claims": "four processes that take work from one database on a PostgreSQL server",
     "usage_rollup": "rolling up a million model calls",
 }
 
 
 def main() -> int:
     """Run what the command line names."""
-    names = sys.argv[1:] or list(BENCHMARKS)
+    quick = "--quick" in sys.argv
+    names = [name for name in sys.argv[1:] if name != "--quick"] or list(BENCHMARKS)
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         print(f"no benchmark {unknown[0]!r}; there are:")
@@ -24,7 +34,7 @@ def main() -> int:
             print(f"  {name:14s} {what}")
         return 2
     for name in names:
-        importlib.import_module(f"bench.{name}").main()
+        importlib.import_module(f"bench.{name}").main(quick=quick)
     return 0
 
 

@@ -1,123 +1,131 @@
-"""A turn's commit (4 events of 2 KiB) and loading a session, at several sizes, beside openai-agents' store."""
+"""A turn's commit (4 events of 2 KiB), in sessions and stores of several sizes, beside a bare insert and openai-agents.
+
+Every cell runs in a process of its own; rounds are interleaved; everybody's first turns are left out.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
-import json
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from bench.tables import median, milliseconds, print_table
+import duckdb
 
-SIZES, COMMITS, ROUNDS = (10, 1_000, 10_000), 40, 3
-TEXT = ("the session store keeps every committed turn as rows of an analytical table " * 40)[:2048]
+from bench import openai_agents_sessions
+from bench.cells import FIGURES, Cases, Cell, measure, median_of, run, serve, timed
+from bench.filled_stores import Filling, fill
+from bench.lash_commits import Session
+from bench.tables import milliseconds, print_table, ratio
+from bench.texts import texts
+from lash_host.store import open_store
 
-
-def lash(folder: Path, size: int) -> tuple[list[float], float]:
-    """Our store: claim the lease, commit under it, release it in the commit; then load the current frame."""
-    from bench.lash_commits import Session
-    from lash_host.contracts.store import ReadScope
-    from lash_host.store import open_store
-
-    with_prefill = Session(open_store(folder / "s.duckdb"))
-    with_prefill.prefill(size, TEXT)
-    times = [with_prefill.timed_turn(TEXT) for _ in range(COMMITS)]
-    with_prefill.store.close()
-    store = open_store(folder / "s.duckdb")
-    store.info()
-    started = time.perf_counter()
-    loaded = store.load_session("s", scope=ReadScope.CURRENT_FRAME)
-    opening = time.perf_counter() - started
-    assert loaded is not None
-    assert len(loaded.graph) >= size
-    store.close()
-    return times, opening
+SMALL, LARGE = 10, 10_000
+_EVENTS_A_SESSION = 1_000
 
 
-def openai_agents(folder: Path, size: int) -> tuple[list[float], float]:
-    """openai-agents' SQLite session, with the three writes its runner makes a turn."""
-    from agents import SQLiteSession
+def lash(folder: Path, events: int, turns: int, store: str | None) -> dict[str, float]:
+    """Our store: claim the lease, commit under it, release it in the commit. The handle is a new one."""
+    path = folder / "s.duckdb" if store is None else Path(store)
+    name, made = folder.name, texts(256)
+    opened = open_store(path)
+    Session(opened, name).prefill(events, made)
+    opened.close()
+    opened = open_store(path)
+    session = Session(opened, name).resume()
+    figures = timed(lambda _: session.timed_turn(made), turns)
+    written = opened.query(
+        "SELECT avg(length(state) + length(facts) + length(nodes)), count(*) FROM lash_tables.commit_log"
+    ).fetchall()
+    opened.close()
+    return figures | {"row": written[0][0] or 0.0}
 
-    path = str(folder / "s.db")
 
-    def events(number: int) -> list[dict[str, object]]:
-        call = {
-            "type": "function_call",
-            "call_id": f"c{number}",
-            "name": "search",
-            "arguments": json.dumps({"q": TEXT}),
-        }
-        result = {"type": "function_call_output", "call_id": f"c{number}", "output": TEXT}
-        return [{"role": "user", "content": TEXT}, call, result, {"role": "assistant", "content": TEXT}]
+def bare(folder: Path, turns: int, size: int) -> dict[str, float]:
+    """DuckDB alone: one row of one table a turn, each in a transaction of its own, the statement parsed once."""
+    made = "".join(texts(256))
+    with duckdb.connect(folder / "s.duckdb") as plain:
+        plain.execute("CREATE TABLE turns (number BIGINT, body TEXT)")
+        (statement,) = plain.extract_statements("INSERT INTO turns VALUES ($1, $2)")
 
-    async def go() -> tuple[list[float], float]:
-        session, times = SQLiteSession("s", path), []
-        for start in range(0, size, 400):
-            items = [item for number in range(start // 4, min(start + 400, size) // 4 + 1) for item in events(number)]
-            await session.add_items(items[: size - start][:400])
-        for number in range(COMMITS):
-            user, call, result, answer = events(10**6 + number)
+        def turn(number: int) -> float:
+            first = number * 997 % (len(made) - size)
+            body = made[first : first + size]
             started = time.perf_counter()
-            await session.add_items([user])
-            await session.add_items([call, result])
-            await session.add_items([answer])
-            times.append(time.perf_counter() - started)
-        session.close()
-        again = SQLiteSession("s", path)
-        started = time.perf_counter()
-        items = await again.get_items()
-        opening = time.perf_counter() - started
-        assert len(items) >= size
-        again.close()
-        return times, opening
+            plain.execute(statement, (number, body)).fetchall()
+            return time.perf_counter() - started
 
-    return asyncio.run(go())
+        return timed(turn, turns)
 
 
-CASES = {"lash": lash, "openai_agents": openai_agents}
+def openai_agents(folder: Path, events: int, turns: int, writes: int) -> dict[str, float]:
+    """SQLiteSession of openai-agents."""
+    made = texts(256)
+    session = openai_agents_sessions.SQLite(folder / "s.db")
+    session.prefill(events, made)
+    session.close()
+    session = openai_agents_sessions.SQLite(folder / "s.db")
+    figures = timed(lambda number: session.timed_turn(number, made, writes=writes), turns)
+    session.close()
+    return figures
 
 
-def measure(name: str, size: int) -> tuple[list[float], float]:
-    """Run a case in a process of its own."""
-    command = [sys.executable, "-m", "bench.commits", name, str(size)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    times, opening = json.loads(done.stdout.splitlines()[-1])
-    return times, opening
+CASES: Cases = {"lash": lash, "bare": bare, "openai_agents": openai_agents}
 
 
-def measure_all() -> dict[str, dict[int, list[tuple[list[float], float]]]]:
-    """Measure every case that is installed at every size, rounds interleaved."""
-    names = [name for name in CASES if name == "lash" or importlib.util.find_spec("agents")]
-    found: dict[str, dict[int, list[tuple[list[float], float]]]] = {name: {s: [] for s in SIZES} for name in names}
-    for _ in range(ROUNDS):
-        for size in SIZES:
-            for name in names:
-                found[name][size].append(measure(name, size))
-    return found
+def main(*, quick: bool = False) -> None:
+    """Print the table."""
+    rounds, turns, nodes = (1, 60, 20_000) if quick else (5, 1_000, 10_000_000)
+    with tempfile.TemporaryDirectory(prefix="lash-bench-") as place:
+        large = Path(place) / "large.duckdb"
+        fill(large, Filling(sessions=nodes // _EVENTS_A_SESSION, events=_EVENTS_A_SESSION))
+        found = measure(_cells(turns, str(large)), rounds=rounds)
+    print_table(
+        f"A turn's commit, {turns:,} turns, {rounds} rounds: medians of the rounds' own",
+        ["", *(f"{figure} ms" for figure in FIGURES)],
+        [
+            (name.format(nodes=f"{nodes:,}"), *(milliseconds(median_of(f, figure)) for figure in FIGURES))
+            for name, f in found.items()
+        ],
+        note="mean and CPU: with the folds and checkpoints that fell into the turns. Bare: a row as long as our log's.",
+    )
+    print_table("Of those, compared", ["p50", "ratio"], _compared(found, nodes))
 
 
-def main() -> None:
-    """Print both tables."""
-    found = measure_all()
-    columns = ["", *(f"{size:,} events" for size in SIZES)]
-    commit = [(name, *(milliseconds(_commit(runs)) for runs in sizes.values())) for name, sizes in found.items()]
-    opening = [
-        (name, *(milliseconds(median([opened for _, opened in runs])) for runs in sizes.values()))
-        for name, sizes in found.items()
-    ]
-    print_table("A turn's commit, median ms, by events in the session", columns, commit)
-    print_table("Loading a session from a store just opened, median ms", columns, opening)
+def _cells(turns: int, large: str) -> dict[str, Cell]:
+    module = "bench.commits"
+    size = int(run(Cell(module, "lash", (SMALL, 20, None)))["row"])
+    cells = {
+        _LASH_SMALL: Cell(module, "lash", (SMALL, turns, None)),
+        _BARE: Cell(module, "bare", (turns, size)),
+        _LASH_LARGE: Cell(module, "lash", (LARGE, turns, None)),
+    }
+    if openai_agents_sessions.is_installed():
+        cells |= {
+            _ONE_WRITE: Cell(module, "openai_agents", (SMALL, turns, 1)),
+            _THREE_WRITES: Cell(module, "openai_agents", (SMALL, turns, 3)),
+            f"openai-agents, three writes, {LARGE:,} events": Cell(module, "openai_agents", (LARGE, turns, 3)),
+        }
+    return cells | {_LASH_MANY: Cell(module, "lash", (SMALL, turns, large))}
 
 
-def _commit(runs: Sequence[tuple[list[float], float]]) -> float:
-    return median([t for times, _ in runs for t in times])
+_LASH_SMALL, _LASH_LARGE = f"lash, {SMALL:,} events in the session", f"lash, {LARGE:,} events in the session"
+_LASH_MANY = f"lash, {SMALL:,} events in the session, {{nodes}} in the store"
+_BARE = "bare DuckDB, one row a turn"
+_ONE_WRITE = f"openai-agents SQLiteSession, one write, {SMALL:,} events"
+_THREE_WRITES = f"openai-agents, three writes as its runner makes, {SMALL:,} events"
+
+
+def _compared(found: dict[str, list[Any]], nodes: int) -> list[tuple[str, str]]:
+    pairs = {
+        "lash / bare DuckDB": (_LASH_SMALL, _BARE),
+        "lash / openai-agents, three writes": (_LASH_SMALL, _THREE_WRITES),
+        "lash / openai-agents, one write": (_LASH_SMALL, _ONE_WRITE),
+        f"lash, {LARGE:,} events / {SMALL:,} events": (_LASH_LARGE, _LASH_SMALL),
+        f"lash, {nodes:,} nodes in the store / {SMALL:,}": (_LASH_MANY, _LASH_SMALL),
+    }
+    return [(name, ratio(found[a], found[b], "p50")) for name, (a, b) in pairs.items() if b in found]
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as place:
-        print(json.dumps(CASES[sys.argv[1]](Path(place), int(sys.argv[2]))))
+    serve(CASES)

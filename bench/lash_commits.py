@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
-from lash_host.contracts.store import SessionStore
+from lash_host.contracts.store import ReadScope, SessionStore
 from lash_host.domain.commit import (
     CheckpointDraft,
     CommitStamp,
@@ -13,128 +15,176 @@ from lash_host.domain.commit import (
     TurnFact,
     turn_commit_hash,
 )
-from lash_host.domain.frame import AgentFrameAssignment, initial_frame
+from lash_host.domain.frame import AgentFrame, AgentFrameAssignment, decide_open_frame, initial_frame
 from lash_host.domain.graph import AppendNodes, SessionNode, message_node
-from lash_host.domain.lease import LeaseAcquired, LeaseOwner
+from lash_host.domain.lease import LeaseAcquired, LeaseFence, LeaseOwner
 from lash_host.domain.message import Message, Role, TextPart
 from lash_host.domain.model import ModelSpec
 from lash_host.domain.policy import ProtocolTurnOptions, SessionPolicy
+from lash_host.domain.queue import QueuedWorkClaim
 from lash_host.domain.tool import ToolCallRecord, ToolOutput
 from lash_host.domain.usage import TokenUsage
 
-__all__ = ["Session"]
+__all__ = ["EVENTS", "OWNER", "Session", "frames"]
 
+EVENTS = 4
+"""Of a turn: what the user said, the call of a tool, its result, the answer."""
+
+OWNER = LeaseOwner(owner_id="bench", incarnation_id="1")
 POLICY = SessionPolicy(model=ModelSpec(provider_id="bench", model_id="m"))
-FRAME = initial_frame("s", assignment=AgentFrameAssignment(policy=POLICY), created_at_us=0)
 USAGE = TokenUsage(input_tokens=1000, output_tokens=100)
 ROLES = (Role.USER, Role.ASSISTANT, Role.USER, Role.ASSISTANT)
+_TTL_MS = 60_000
+
+
+def frames(count: int) -> tuple[AgentFrame, ...]:
+    """Give a session's frames after so many of them, the last one active."""
+    made: tuple[AgentFrame, ...] = (
+        initial_frame("s", assignment=AgentFrameAssignment(policy=POLICY), created_at_us=0),
+    )
+    for _ in range(count - 1):
+        made = _with_another(made)
+    return made
 
 
 class Session:
     """One session of a store."""
 
-    def __init__(self, store: SessionStore) -> None:
-        self.store = store
-        self.owner = LeaseOwner(owner_id="bench", incarnation_id="1")
+    def __init__(self, store: SessionStore, session_id: str = "s", *, owner: LeaseOwner = OWNER) -> None:
+        self.store, self.session_id, self.owner = store, session_id, owner
+        self.frames = frames(1)
         self.revision = 0
         self.nodes = 0
         self.leaf: str | None = None
 
-    def prefill(self, events: int, text: str) -> None:
+    def resume(self) -> Session:
+        """Go on where the store has the session."""
+        loaded = self.store.load_session(self.session_id, scope=ReadScope.CURRENT_FRAME)
+        assert loaded is not None
+        self.frames, self.revision, self.leaf = loaded.agent_frames, loaded.head_revision, loaded.graph.leaf_node_id
+        self.nodes = 0 if self.leaf is None else int(self.leaf[1:]) + 1
+        return self
+
+    def prefill(self, events: int, texts: Sequence[str]) -> None:
         """Bring the session to a size."""
         while self.nodes < events:
-            self._commit(self._new_nodes(min(events - self.nodes, 2_000), text))
+            self.commit(self.new_nodes(min(events - self.nodes, 2_000), texts))
 
-    def timed_turn(self, text: str) -> float:
-        """Commit a turn of four events; give seconds."""
-        nodes = self._new_nodes(4, text)
+    def open_frame(self) -> None:
+        """Begin another frame with the next commit, as a compaction does."""
+        self.frames = _with_another(self.frames)
+
+    def timed_turn(self, texts: Sequence[str]) -> float:
+        """Commit a turn; give seconds. The nodes are made before."""
+        nodes = self.new_nodes(EVENTS, texts)
         started = time.perf_counter()
-        self._commit(nodes)
+        self.commit(nodes)
         return time.perf_counter() - started
 
-    def _new_nodes(self, count: int, text: str) -> tuple[SessionNode, ...]:
+    def new_nodes(self, count: int, texts: Sequence[str]) -> tuple[SessionNode, ...]:
+        """Make the session's next nodes."""
         made = []
         for _ in range(count):
             node_id = f"n{self.nodes}"
-            parts = (TextPart(text=text),)
-            message = Message(message_id=node_id, role=ROLES[self.nodes % 4], parts=parts)
+            parts = (TextPart(text=texts[self.nodes % len(texts)]),)
+            message = Message(message_id=node_id, role=ROLES[self.nodes % EVENTS], parts=parts)
             made.append(
                 message_node(
                     message,
                     node_id=node_id,
                     parent_node_id=self.leaf,
-                    frame_id=FRAME.frame_id,
+                    frame_id=self.frames[-1].frame_id,
                     created_at_us=self.nodes,
                 )
             )
             self.nodes, self.leaf = self.nodes + 1, node_id
         return tuple(made)
 
-    def _commit(self, nodes: tuple[SessionNode, ...]) -> None:
-        answer = self.store.claim_lease("s", self.owner, ttl_ms=30_000)
+    def commit(self, nodes: tuple[SessionNode, ...]) -> None:
+        """Claim the lease, commit a turn under it, release it with the commit."""
+        answer = self.store.claim_lease(self.session_id, self.owner, ttl_ms=_TTL_MS)
         assert isinstance(answer, LeaseAcquired)
-        turn_id = f"t{self.revision}"
+        self.commit_under(answer.lease.fence, nodes)
+
+    def commit_under(
+        self, fence: LeaseFence, nodes: tuple[SessionNode, ...], *, completes: tuple[QueuedWorkClaim, ...] = ()
+    ) -> None:
+        """Commit a turn under a lease that is held, and release it with the commit."""
+        turn_id, frame_id = f"t{self.revision}", self.frames[-1].frame_id
         commit = RuntimeCommit(
-            session_id="s",
+            session_id=self.session_id,
             expected_head_revision=self.revision or None,
-            fence=answer.lease.fence,
+            fence=fence,
             release_lease=True,
             policy=POLICY,
-            agent_frames=(FRAME,),
-            current_agent_frame_id=FRAME.frame_id,
+            agent_frames=self.frames,
+            current_agent_frame_id=frame_id,
             graph=AppendNodes(nodes=nodes, leaf_node_id=nodes[-1].node_id),
-            checkpoint=CheckpointDraft(
-                turn_index=self.revision + 1,
-                token_usage=USAGE,
-                last_prompt_usage=USAGE,
-                protocol_turn_options=ProtocolTurnOptions(),
-            ),
-            turn=TurnFact(
-                turn_id=turn_id,
-                turn_index=self.revision + 1,
-                frame_id=FRAME.frame_id,
-                started_at_us=0,
-                duration_ms=1.0,
-                outcome="assistant_message",
-                iterations=2,
-                usage=USAGE,
-            ),
-            model_calls=tuple(self._model_call(turn_id, number) for number in (1, 2)),
-            tool_calls=(self._tool_call(turn_id),),
+            checkpoint=_checkpoint(self.revision + 1),
+            turn=_turn(turn_id, self.revision + 1, frame_id),
+            model_calls=tuple(_model_call(turn_id, number, frame_id) for number in (1, 2)),
+            tool_calls=(_tool_call(turn_id),),
+            completed_queue_claims=completes,
         )
         stamp = CommitStamp(turn_id=turn_id, commit_hash=turn_commit_hash(commit))
-        self.revision = self.store.commit(_stamped(commit, stamp)).head_revision
-
-    def _model_call(self, turn_id: str, number: int) -> ModelCallFact:
-        return ModelCallFact(
-            call_id=f"{turn_id}:{number}",
-            turn_id=turn_id,
-            frame_id=FRAME.frame_id,
-            iteration=number,
-            source="turn",
-            provider_id="bench",
-            model="m",
-            started_at_us=0,
-            duration_ms=1.0,
-            terminal_reason="stop",
-            usage=USAGE,
-        )
-
-    def _tool_call(self, turn_id: str) -> ToolCallRecord:
-        return ToolCallRecord(
-            call_id=f"{turn_id}:c",
-            tool_id="bench.search",
-            tool_name="search",
-            plugin_id="bench",
-            arguments={"q": "x"},
-            output=ToolOutput.success("y"),
-            attempts=1,
-            started_at_us=0,
-            duration_ms=1.0,
-        )
+        self.revision = self.store.commit(replace(commit, stamp=stamp)).head_revision
 
 
-def _stamped(commit: RuntimeCommit, stamp: CommitStamp) -> RuntimeCommit:
-    from dataclasses import replace
+def _with_another(made: tuple[AgentFrame, ...]) -> tuple[AgentFrame, ...]:
+    opened = decide_open_frame(
+        made, made[-1].frame_id, frame_id=f"s:frame:{len(made)}", reason="compaction", created_at_us=len(made)
+    )
+    result: tuple[AgentFrame, ...] = opened.frames  # type: ignore[union-attr]
+    return result
 
-    return replace(commit, stamp=stamp)
+
+def _checkpoint(turn_index: int) -> CheckpointDraft:
+    return CheckpointDraft(
+        turn_index=turn_index,
+        token_usage=USAGE,
+        last_prompt_usage=USAGE,
+        protocol_turn_options=ProtocolTurnOptions(),
+    )
+
+
+def _turn(turn_id: str, turn_index: int, frame_id: str) -> TurnFact:
+    return TurnFact(
+        turn_id=turn_id,
+        turn_index=turn_index,
+        frame_id=frame_id,
+        started_at_us=0,
+        duration_ms=1.0,
+        outcome="assistant_message",
+        iterations=2,
+        usage=USAGE,
+    )
+
+
+def _model_call(turn_id: str, number: int, frame_id: str) -> ModelCallFact:
+    return ModelCallFact(
+        call_id=f"{turn_id}:{number}",
+        turn_id=turn_id,
+        frame_id=frame_id,
+        iteration=number,
+        source="turn",
+        provider_id="bench",
+        model="m",
+        started_at_us=0,
+        duration_ms=1.0,
+        terminal_reason="stop",
+        usage=USAGE,
+    )
+
+
+def _tool_call(turn_id: str) -> ToolCallRecord:
+    return ToolCallRecord(
+        call_id=f"{turn_id}:c",
+        tool_id="bench.search",
+        tool_name="search",
+        plugin_id="bench",
+        arguments={"q": "x"},
+        output=ToolOutput.success("y"),
+        attempts=1,
+        started_at_us=0,
+        duration_ms=1.0,
+    )

@@ -19,11 +19,11 @@ CASES = {
 }
 
 
-def main() -> None:
+def main(*, quick: bool = False) -> None:
     """Run every case in turn, several times."""
     cases = {name: args for name, args in CASES.items() if "agents" not in name or importlib.util.find_spec("agents")}
     times: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(ROUNDS):
+    for _ in range(1 if quick else ROUNDS):
         for name, args in cases.items():
             started = time.perf_counter()
             subprocess.run([sys.executable, *args], check=True, capture_output=True)

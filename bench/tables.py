@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["milliseconds", "print_table", "quantile"]
+__all__ = ["mean", "median", "milliseconds", "print_table", "quantile", "ratio"]
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, note: str = "") -> None:
@@ -32,4 +32,10 @@ def quantile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
-median = statistics.median
+def ratio(ours: Sequence[Mapping[str, float]], others: Sequence[Mapping[str, float]], figure: str) -> str:
+    """Give the median of the rounds' ratios of a figure: noise of the machine is mostly that of a whole round."""
+    pairs = [(one[figure], other[figure]) for one, other in zip(ours, others, strict=True)]
+    return f"{statistics.median(a / b for a, b in pairs):.2f}"
+
+
+mean, median = statistics.fmean, statistics.median

@@ -52,8 +52,9 @@ BY_MODEL = f"""
 """
 
 
-def main(rows: int = 1_000_000) -> None:
+def main(*, quick: bool = False) -> None:
     """Fill both, ask both the same, print a table."""
+    rows = 20_000 if quick else 1_000_000
     with tempfile.TemporaryDirectory() as folder:
         store_path, lite_path = Path(folder) / "store.duckdb", Path(folder) / "lite.sqlite3"
         fill_store(store_path, rows)
