@@ -303,6 +303,9 @@ class Database:
         self._is_writer_idle = True
 
     def _checkpoint(self, writer: Driver) -> None:
+        if not self.dialect.checkpoint_has_room(self.url):
+            _log.warning("no checkpoint of %s: too little room on the disk", self.url.text)
+            return
         try:
             self.dialect.checkpoint(writer)
         except self.dialect.errors as exc:

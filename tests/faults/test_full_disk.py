@@ -124,6 +124,8 @@ end()
 """
 
 IN_A_CHECKPOINT = """
+if sys.argv[2] == "regardless":
+    dialect.DuckDBDialect.checkpoint_has_room = lambda self, url: True
 store, session = opened()
 for _ in range(100):
     commit()
@@ -188,8 +190,13 @@ end()
 
 @pytest.mark.parametrize(
     "source",
-    [IN_A_COMMIT, REPEATED, IN_A_FOLD, IN_A_CHECKPOINT, BESIDE_FOLDS_AND_CHECKPOINTS, AT_CLOSE],
-    ids=["in a commit", "repeated", "in a fold", "in a checkpoint", "beside folds and checkpoints", "at close"],
+    [IN_A_COMMIT, REPEATED, IN_A_FOLD, BESIDE_FOLDS_AND_CHECKPOINTS, AT_CLOSE],
+    ids=["in a commit", "repeated", "in a fold", "beside folds and checkpoints", "at close"],
 )
 def test_a_full_disk(tmp_path: Path, ran_with_mounts: Ran, source: str) -> None:
     assert ran_with_mounts(PRELUDE + source, tmp_path / "disk").endswith("done\n")
+
+
+@pytest.mark.parametrize("room", ["looked for", "regardless"])
+def test_a_checkpoint_on_a_full_disk(tmp_path: Path, ran_with_mounts: Ran, room: str) -> None:
+    assert ran_with_mounts(PRELUDE + IN_A_CHECKPOINT, tmp_path / "disk", room).endswith("done\n")

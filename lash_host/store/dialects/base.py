@@ -168,6 +168,10 @@ class Dialect(Protocol):
         """Whether the write-ahead log has grown long, and there is room for a checkpoint."""
         ...
 
+    def checkpoint_has_room(self, url: StoreUrl) -> bool:
+        """Whether a checkpoint may be tried: one that fails for want of room could do harm."""
+        ...
+
     def commit_into_file(self, driver: Driver) -> None:
         """Commit a transaction and checkpoint in one, so that what it wrote is written once."""
         ...

@@ -52,7 +52,9 @@ of 122,880 rows is for tables that are loaded once."""
 
 _CHECKPOINT_AFTER_BYTES = 4 << 20
 _CHECKPOINT_ROOM = 2
-"""A checkpoint is not begun unless so many times the write-ahead log's size is free on the disk."""
+_MOST_REWRITTEN_BYTES = 256 << 20
+"""A checkpoint is not begun unless so many times the write-ahead log's size is free on the disk, and the file's size up
+to this much."""
 
 _ROWS_PER_INSERT = 4096
 _INTERRUPT_AGAIN_S = 0.05
@@ -246,16 +248,23 @@ class DuckDBDialect:
     def checkpoint_is_due(self, url: StoreUrl) -> bool:
         """Look at the write-ahead log's size, and at the room on the disk.
 
-        A commit of DuckDB's makes a checkpoint by itself where its log has grown long. On a full disk that fails, and
-        a checkpoint that fails invalidates the database under everybody who reads. So DuckDB makes none by itself.
+        A commit of DuckDB's makes a checkpoint by itself where its log has grown long. On a full disk that fails. So
+        DuckDB makes none by itself.
+        """
+        return url.path is not None and _log_size(url.path) >= _CHECKPOINT_AFTER_BYTES and self.checkpoint_has_room(url)
+
+    def checkpoint_has_room(self, url: StoreUrl) -> bool:
+        """Look at the room on the disk.
+
+        A checkpoint that fails invalidates the database under everybody who reads, and what it leaves may take more
+        room to be opened again. It writes what is in the log, and the last group of each table's rows anew.
         """
         if url.path is None:
-            return False
+            return True
         try:
-            size = Path(f"{url.path}.wal").stat().st_size
-            return (
-                size >= _CHECKPOINT_AFTER_BYTES and shutil.disk_usage(url.path.parent).free >= _CHECKPOINT_ROOM * size
-            )
+            rewritten = min(url.path.stat().st_size, _MOST_REWRITTEN_BYTES)
+            needed = _CHECKPOINT_ROOM * _log_size(url.path) + rewritten
+            return shutil.disk_usage(url.path.parent).free >= needed
         except OSError:
             return False
 
@@ -343,6 +352,13 @@ def _attach(url: StoreUrl) -> str:
     if not url.path.exists():
         options += f", STORAGE_VERSION '{_STORAGE_VERSION}'"
     return f"ATTACH '{place}' AS {_NAME} ({options}); SET temp_directory = '{place}.tmp'"
+
+
+def _log_size(path: Path) -> int:
+    try:
+        return Path(f"{path}.wal").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _driver_error(error: BaseException) -> BaseException:
