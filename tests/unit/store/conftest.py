@@ -86,10 +86,10 @@ def failing_log() -> Callable[..., AbstractContextManager[None]]:
 
         def rows(self: DuckDBDriver, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
             if sql.startswith(_INTO_LOG) and not lands:
-                raise error
+                raise type(error)(*error.args)
             found = original(self, sql, params)
             if sql.startswith(_INTO_LOG):
-                raise error
+                raise type(error)(*error.args)  # a new one: its traceback keeps everything alive
             return found
 
         with pytest.MonkeyPatch.context() as patch:
