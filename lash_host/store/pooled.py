@@ -135,7 +135,7 @@ class PooledDatabase(Database):
         """
         with self.operation(begin=BEGIN_READ) as driver:
             yield _begun(self, driver)
-            driver.rollback()
+            driver.commit()
 
     def open_reader(self) -> Driver:
         """Give a connection of its own, not one of the pool: a query that is read slowly holds up nobody."""
@@ -215,16 +215,14 @@ class PooledDatabase(Database):
             driver.raw.close()
 
     def _undo(self, driver: PostgresDriver, error: BaseException) -> None:
-        """Roll back. After anything but a decision of ours the connection is closed, and the pool replaces it.
-
-        It may be lost; and where several statements were sent at once, psycopg does not know any more which of them
-        the server has prepared.
-        """
+        """Roll back. A connection where that fails is closed, and the pool replaces it."""
         try:
-            driver.rollback()
+            if isinstance(error, LashError):
+                driver.rollback()
+            else:
+                driver.reset()
         except self.dialect.errors as failure:
             error.add_note(f"the rollback failed too: {failure}")
-        if not isinstance(error, LashError):
             with suppress(*self.dialect.errors):
                 driver.raw.close()
 

@@ -19,7 +19,13 @@ from sqlalchemy.pool import NullPool
 from lash_host.errors import ForeignStore, StoreError, UsageFault
 from lash_host.store.dialects import postgresql_errors
 from lash_host.store.dialects.base import Capabilities, Catalog, Driver
-from lash_host.store.dialects.postgresql_driver import CONNECT_ARGUMENTS, Connection, PostgresDriver, connect
+from lash_host.store.dialects.postgresql_driver import (
+    CONNECT_ARGUMENTS,
+    STATEMENT_ERRORS,
+    Connection,
+    PostgresDriver,
+    connect,
+)
 from lash_host.store.dialects.postgresql_sql import vet_query
 from lash_host.store.dialects.url import StoreUrl
 from lash_host.store.schema import ROWS_SCHEMA, SCHEMA, SESSION_NAMES, metadata, sessions
@@ -61,7 +67,7 @@ class PostgresDialect:
 
     name = "postgresql"
     capabilities = Capabilities(single_owner=False)
-    errors: tuple[type[Exception], ...] = (psycopg.Error, DBAPIError)
+    errors: tuple[type[Exception], ...] = (*STATEMENT_ERRORS, DBAPIError)
     leisure = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
     rows_per_insert = _ROWS_PER_INSERT
 

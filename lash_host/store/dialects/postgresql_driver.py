@@ -6,6 +6,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import count
 from typing import Any, cast
 from uuid import UUID
 
@@ -18,9 +19,21 @@ from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper, IntBinaryDumper,
 from lash_host.errors import MissingExtra
 from lash_host.store.dialects.postgresql_sql import bind, is_explain
 
-__all__ = ["BEGIN", "BEGIN_READ", "CONNECT_ARGUMENTS", "Connection", "PostgresDriver", "PostgresRows", "connect"]
+__all__ = [
+    "BEGIN",
+    "BEGIN_READ",
+    "CONNECT_ARGUMENTS",
+    "STATEMENT_ERRORS",
+    "Connection",
+    "PostgresDriver",
+    "PostgresRows",
+    "connect",
+]
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+
+STATEMENT_ERRORS: tuple[type[Exception], ...] = (psycopg.Error, UnicodeEncodeError)
+"""What running a statement raises; the second where UTF-8 cannot hold a parameter."""
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 BEGIN_READ = (
@@ -30,6 +43,7 @@ BEGIN_READ = (
 """Begins a transaction that sees one snapshot, and may take its time."""
 
 _CURSOR = "lash_query"
+_resets = count()
 _CANCEL_AGAIN_S = 0.05
 _CANCEL_TIMEOUT_S = 5.0
 
@@ -142,39 +156,54 @@ class PostgresDriver:
             if not self.raw.closed and self.raw.info.transaction_status != TransactionStatus.IDLE:
                 self.raw.execute("ROLLBACK")
 
+    def reset(self) -> None:
+        """End whatever there is, after a failure, and have psycopg forget which statements the server has prepared.
+
+        Where several were sent at once and one failed, what it remembers of the others is wrong. It forgets on a
+        ROLLBACK whose text it has not seen before.
+        """
+        with self._held:
+            self.raw.execute(cast("Any", f"ROLLBACK /* {next(_resets)} */"))
+
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement with parameters ``$1``, ``$2``; give all its rows."""
         with self._held:
             return _fetched(self.raw.execute(cast("Any", sql), params))
 
     def together(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> list[list[tuple[Any, ...]]]:
-        """Run statements in one round trip; give the rows of each. The first that fails is the last that counts."""
+        """Run statements in one round trip; give the rows of each. None runs after one that failed."""
         cursors: list[Any] = []
-        failure: psycopg.Error | None = None
         with self._held:
-            try:
-                with self.raw.pipeline():
-                    try:
-                        cursors.extend(self.raw.execute(cast("Any", sql), params) for sql, params in statements)
-                    except psycopg.Error as exc:
-                        failure = exc  # raised below: psycopg would log what the end of the pipeline says of it
-            except psycopg.Error as exc:
-                raise failure or exc from None
+            with self._pipeline() as failures:
+                try:
+                    cursors.extend(self.raw.execute(cast("Any", sql), params) for sql, params in statements)
+                except STATEMENT_ERRORS as exc:
+                    failures.append(exc)
             return [_fetched(cursor) for cursor in cursors]
 
     def change(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
-        """Run statements that give no rows in one round trip. The first that fails is the last that counts."""
-        failure: psycopg.Error | None = None
-        with self._held:
+        """Run statements that give no rows in one round trip. None runs after one that failed."""
+        with self._held, self._pipeline() as failures, self.raw.cursor() as cursor:
             try:
-                with self.raw.pipeline(), self.raw.cursor() as cursor:
-                    try:
-                        for sql, params in statements:
-                            cursor.execute(cast("Any", sql), params)
-                    except psycopg.Error as exc:
-                        failure = exc
-            except psycopg.Error as exc:
-                raise failure or exc from None
+                for sql, params in statements:
+                    cursor.execute(cast("Any", sql), params)
+            except STATEMENT_ERRORS as exc:
+                failures.append(exc)
+
+    @contextmanager
+    def _pipeline(self) -> Generator[list[Exception]]:
+        """Send what the body runs at once, then raise the first failure: the body's own, else the server's.
+
+        The body gives its failure instead of raising it: psycopg would log what the server says of the rest.
+        """
+        failures: list[Exception] = []
+        try:
+            with self.raw.pipeline():
+                yield failures
+        except psycopg.Error as exc:
+            failures.append(exc)
+        if failures:
+            raise failures[0]
 
     def script(self, sql: str) -> None:
         """Run any number of statements without parameters."""

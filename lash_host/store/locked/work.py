@@ -224,7 +224,7 @@ class LockedWork(Work):
             known = {} if before is None else before.row
             changed_columns = tuple(name for name in HEAD_COLUMNS if name not in known or known[name] != head.row[name])
             if changed_columns:
-                values = [head.row[name] for name in changed_columns]
+                values = [_storable(name, head.row[name]) for name in changed_columns]
                 yield statements.update_head(changed_columns), [*values, head.session_key]
         if self._announces:
             yield statements.NOTIFY, ()
@@ -267,6 +267,11 @@ class LockedWork(Work):
 
 def _head(rows: Sequence[tuple[Any, ...]]) -> Head | None:
     return Head(dict(zip(HEAD_COLUMNS, rows[0], strict=True))) if rows else None
+
+
+def _storable(name: str, value: object) -> object:
+    """Give a head's value as PostgreSQL can hold it: no NUL in a title, which is what somebody typed."""
+    return value.replace("\0", "\ufffd") if name == "title" and isinstance(value, str) else value
 
 
 def _full_key(state: StateTable, row: Row) -> Key:

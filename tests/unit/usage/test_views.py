@@ -247,6 +247,12 @@ class TestCalls:
 
 
 class TestMessages:
+    @pytest.mark.parametrize("said", ["a\0b\0\0c", "literally \\u0000 and \\\\u0000", "\\\0"])
+    def test_any_character_may_be_said(self, book, query, said):
+        book.turn(said=[said, "ok"])
+        texts = [row["text"] for row in query("SELECT text FROM usage.messages WHERE role = 'user'")]
+        assert [text.replace("\ufffd", "\0") for text in texts] == [said]
+
     def test_text_is_that_of_the_text_parts(self, book, query):
         answer = (
             ReasoningPart(text="hm"),

@@ -11,12 +11,13 @@ import psycopg
 import pytest
 
 from lash_host.contracts.store import SessionStore
-from lash_host.errors import HeadRevisionConflict, StoreUnreachable
+from lash_host.errors import HeadRevisionConflict, StoreError, StoreUnreachable
 from lash_host.store import open_store
 from lash_host.store.dialects import ConstraintViolated, TransactionConflict
 from lash_host.store.schema import SCHEMA, commits
 from lash_host.store.work import Work
 from lash_host.testing.conformance import SampleSession
+from lash_host.testing.conformance.samples import owner
 
 _FAIL_AT_COMMIT = """
 CREATE SEQUENCE public.attempts;
@@ -204,3 +205,39 @@ def test_upkeep_waits_for_operations_and_they_for_it(store: SessionStore, url: s
         session.commit("b", after="a")
         order.append("another")
     assert order == ["operation", "operation done", "upkeep", "upkeep done", "another"]
+
+
+@pytest.mark.parametrize("wrong", ["a\0b", "a\ud800b"])
+def test_what_postgresql_cannot_hold_is_refused_and_nothing_else_lands(store: SessionStore, wrong: str) -> None:
+    def operation(work: Work) -> None:
+        head = work.ensure_head("alpha")
+        work.put_head(head.changed({"model": wrong, "title": "new"}))
+
+    session = SampleSession(store, "alpha")
+    session.commit("a")
+    with pytest.raises(StoreError):
+        store._engine.run(operation)
+    with pytest.raises(StoreError):
+        store.claim_lease(wrong, owner("somebody"), ttl_ms=1_000)
+    assert store.query("SELECT title FROM lash_tables.sessions").fetchall() == [(None,)]
+    assert session.commit("b", after="a").head_revision == 2
+
+
+def test_a_title_may_be_whatever_somebody_typed(store: SessionStore) -> None:
+    SampleSession(store, "alpha").commit("a", title="a\0b")
+    assert store.list_sessions()[0].title == "a\ufffdb"
+
+
+def test_failures_say_nothing_beside_their_error(
+    url: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Psycopg logs what it makes of a failed pipeline; on a terminal that would be noise."""
+    store = open_store(f"{url}?options=-c%20lock_timeout%3D20ms")
+    SampleSession(store, "alpha").commit("a")
+    with _row_locked(url), pytest.raises(TransactionConflict):
+        SampleSession(store, "alpha").claim()
+    with pytest.raises(StoreError):
+        SampleSession(store, "a\0b").claim()
+    store.close()
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
+    assert capfd.readouterr().err == ""
