@@ -10,10 +10,12 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 
 from bench.tables import median, print_table, quantile
+from lash_host.testing.postgres_server import PostgresServer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "faults"))
 
@@ -29,18 +31,22 @@ def main() -> int:
     arguments.add_argument("--rounds", type=int, default=200)
     arguments.add_argument("--rounds-per-store", type=int, default=50, help="then an empty store is begun")
     arguments.add_argument("--seed", type=int, default=int(time.time()), help="repeats the kills, not their moments")
+    arguments.add_argument("--postgresql", action="store_true", help="kill clients of a server that is started for it")
     given = arguments.parse_args()
-    wanted = list(islice(kills(given.seed, points=POINTS), given.rounds))
+    points = [point for point in POINTS if not given.postgresql or "fold" not in point]
+    wanted = list(islice(kills(given.seed, points=points), given.rounds))
     seen: list[Round] = []
-    for first in range(0, given.rounds, given.rounds_per_store):
-        seen += _rounds(wanted[first : first + given.rounds_per_store], seed=f"{given.seed}/{first}")
+    with PostgresServer() if given.postgresql else nullcontext() as server:
+        for first in range(0, given.rounds, given.rounds_per_store):
+            url = None if server is None else server.database()
+            seen += _rounds(wanted[first : first + given.rounds_per_store], seed=f"{given.seed}/{first}", url=url)
     _print(seen, seed=given.seed)
     return 1 if any(one.problems for one in seen) else 0
 
 
-def _rounds(wanted: list[Kill], *, seed: str) -> list[Round]:
+def _rounds(wanted: list[Kill], *, seed: str, url: str | None) -> list[Round]:
     with tempfile.TemporaryDirectory(prefix="lash-crash-") as folder:
-        rounds = CrashRounds(Path(folder), seed=seed)
+        rounds = CrashRounds(Path(folder), seed=seed, url=url)
         try:
             return [rounds.run(kill) for kill in wanted]
         finally:

@@ -11,6 +11,8 @@ from crashing.rounds import CrashRounds, Kill, kills
 
 POINTS = ("before_sync", "after_sync", "in_fold", "after_fold")
 ROUNDS = 20
+SERVER_POINTS = ("before_sync", "after_sync")
+SERVER_ROUNDS = 10
 
 
 def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
@@ -23,6 +25,18 @@ def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
     assert {one.exit_status for one in seen} == {-signal.SIGKILL}
     assert sum(one.acknowledged for one in seen) > ROUNDS
     assert {one.killed_at for one in seen} == {None, *POINTS}
+
+
+def test_killed_clients_of_a_server_lose_nothing(tmp_path: Path, postgres_url: str) -> None:
+    rounds = CrashRounds(tmp_path, seed="server", url=postgres_url)
+    try:
+        seen = [rounds.run(kill) for kill in islice(kills("server", points=SERVER_POINTS), SERVER_ROUNDS)]
+    finally:
+        rounds.close()
+    assert not (problems := [problem for one in seen for problem in one.problems]), problems[:20]
+    assert {one.exit_status for one in seen} == {-signal.SIGKILL}
+    assert sum(one.acknowledged for one in seen) > SERVER_ROUNDS
+    assert {one.killed_at for one in seen} == {None, *SERVER_POINTS}
 
 
 @pytest.mark.parametrize("nth", [1, 2])

@@ -27,6 +27,10 @@ from lash_host.usage.views import builtin_views
 __all__ = ["CrashRounds", "Kill", "Round", "kills"]
 
 _HERE = Path(__file__).resolve().parents[1]
+_OTHERS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+)
 _THREADS, _SESSIONS_EACH = 4, 3
 
 
@@ -222,6 +226,20 @@ class CrashRounds:
         for op in landed:
             self._expected.apply(op)
         return len(landed)
+
+    def _read_from_server(self) -> Rows:
+        """Ask the server, once it has noticed that nobody is there any more."""
+        import psycopg
+
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            while connection.execute(_OTHERS).fetchall() != [(0,)]:
+                connection.execute("SELECT pg_sleep(0.01)")
+        store = open_store(self._url)
+        try:
+            store.install_views(builtin_views())
+            return _rows(store, "lash_rows")
+        finally:
+            store.close()
 
     @contextmanager
     def _copy(self) -> Iterator[Path]:
