@@ -30,21 +30,25 @@ SESSIONS = 64
 
 def lash(folder: Path, turns: int) -> dict[str, float]:
     """Our store, in a file."""
-    return lash_at(folder / "s.duckdb", turns)
+    return lash_at(folder / "s.duckdb", turns, prefix="s")
 
 
-def lash_at(place: Path | str, turns: int) -> dict[str, float]:
+def lash_at(place: Path | str, turns: int, *, prefix: str) -> dict[str, float]:
     """Our store: every turn claims the lease, commits under it and releases it in the commit."""
     made = texts(64)
     with closing(open_store(place)) as store:
 
         def begin(number: int) -> Callable[[int], None]:
-            session = Session(store, f"s{number}")
+            session = Session(store, f"{prefix}{number}")
             session.prefill(2 * EVENTS, made)
             nodes = [session.new_nodes(EVENTS, made) for _ in range(turns)]
             return lambda turn: session.commit(nodes[turn])
 
         return in_threads([begin(number) for number in range(SESSIONS)], turns)
+
+
+def void(_: object) -> None:
+    """Give nothing, whatever was given."""
 
 
 def in_threads(workers: Sequence[Callable[[int], None]], turns: int) -> dict[str, float]:
@@ -76,7 +80,10 @@ def _figures(times: Sequence[float], seconds: float, *, cpu: float) -> dict[str,
 
 
 def openai_agents(folder: Path, turns: int, writes: int) -> dict[str, float]:
-    """SQLiteSession of openai-agents, all sessions in one file and one event loop, as an asyncio program has them."""
+    """SQLiteSession of openai-agents, all sessions in one file and one event loop, as an asyncio program has them.
+
+    Its sessions of one file share a lock and keep a connection a thread: with a single thread it is at its best.
+    """
     from agents import SQLiteSession
 
     made = texts(64)
@@ -84,7 +91,6 @@ def openai_agents(folder: Path, turns: int, writes: int) -> dict[str, float]:
     items = [[turn_items(turn, made) for turn in range(turns)] for _ in sessions]
 
     async def work(session: Any, mine: list[list[dict[str, Any]]]) -> list[float]:
-        await session.add_items(turn_items(turns, made))
         ends = [time.perf_counter()]
         for one in mine:
             await add_turn(session, one, writes=writes)
@@ -92,6 +98,8 @@ def openai_agents(folder: Path, turns: int, writes: int) -> dict[str, float]:
         return [after - before for before, after in pairwise(ends)]
 
     async def go() -> dict[str, float]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        await asyncio.gather(*(session.add_items(turn_items(turns, made)) for session in sessions))
         cpu, began = time.process_time(), time.perf_counter()
         found = await asyncio.gather(*map(work, sessions, items))
         seconds = time.perf_counter() - began
@@ -116,7 +124,7 @@ def langgraph(folder: Path, turns: int) -> dict[str, float]:
     def begin(number: int) -> Callable[[int], None]:
         config: Any = {"configurable": {"thread_id": f"s{number}", "checkpoint_ns": ""}}
         values = [{**empty_checkpoint(), "channel_values": {"messages": turn_items(n, made)}} for n in range(turns)]
-        return lambda turn: saver.put(config, values[turn], {"source": "loop", "step": turn}, {}) and None
+        return lambda turn: void(saver.put(config, values[turn], {"source": "loop", "step": turn}, {}))
 
     figures = in_threads([begin(number) for number in range(SESSIONS)], turns)
     connection.close()

@@ -58,9 +58,10 @@ class Session:
         self.leaf: str | None = None
 
     def resume(self) -> Session:
-        """Go on where the store has the session."""
+        """Go on where the store has the session, if it has it."""
         loaded = self.store.load_session(self.session_id, scope=ReadScope.CURRENT_FRAME)
-        assert loaded is not None
+        if loaded is None:
+            return self
         self.frames, self.revision, self.leaf = loaded.agent_frames, loaded.head_revision, loaded.graph.leaf_node_id
         self.nodes = 0 if self.leaf is None else int(self.leaf[1:]) + 1
         return self
