@@ -148,7 +148,20 @@ class PostgresDriver:
 
     def commit(self) -> None:
         """Commit; PostgreSQL syncs its write-ahead log before it answers."""
-        self.script("COMMIT")
+        self.commit_with(())
+
+    def commit_with(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
+        """Run statements that give no rows, and commit, in one round trip. Nothing is committed if one fails."""
+        with self._held:
+            cursor = self.raw.cursor()
+            with self._pipeline() as failures:
+                try:
+                    for sql, params in (*statements, ("COMMIT", ())):
+                        cursor.execute(cast("Any", sql), params)
+                except STATEMENT_ERRORS as exc:
+                    failures.append(exc)
+            if cursor.statusmessage != "COMMIT":  # what PostgreSQL answers where the transaction had failed before
+                raise psycopg.InternalError(f"the transaction had failed before: {cursor.statusmessage}")
 
     def rollback(self) -> None:
         """End the transaction without a trace."""
@@ -180,15 +193,6 @@ class PostgresDriver:
                 except STATEMENT_ERRORS as exc:
                     failures.append(exc)
             return [_fetched(cursor) for cursor in cursors]
-
-    def change(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
-        """Run statements that give no rows in one round trip. None runs after one that failed."""
-        with self._held, self._pipeline() as failures, self.raw.cursor() as cursor:
-            try:
-                for sql, params in statements:
-                    cursor.execute(cast("Any", sql), params)
-            except STATEMENT_ERRORS as exc:
-                failures.append(exc)
 
     @contextmanager
     def _pipeline(self) -> Generator[list[Exception]]:

@@ -203,7 +203,7 @@ class LockedWork(Work):
         """Write all changes and commit, in one round trip."""
         if not self._has_begun:
             return
-        self._driver.change([*self._changes(), ("COMMIT", ())])
+        self._driver.commit_with(self._changes())
 
     def _changes(self) -> Iterator[tuple[str, Sequence[Any]]]:
         """Give the statements that write what changed. Rows many sessions share come in order, against deadlocks."""

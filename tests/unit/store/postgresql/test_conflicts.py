@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Barrier, BrokenBarrierError
 
 import psycopg
@@ -241,3 +241,17 @@ def test_failures_say_nothing_beside_their_error(
     store.close()
     assert [record for record in caplog.records if record.levelname != "INFO"] == []
     assert capfd.readouterr().err == ""
+
+
+def test_a_commit_after_a_failure_that_was_swallowed_is_none(store: SessionStore) -> None:
+    """PostgreSQL answers such a COMMIT with a rollback, and calls it no error."""
+
+    def careless() -> None:
+        with store._engine.exclusive() as transaction:
+            transaction.script("DELETE FROM lash_tables.meta")
+            with suppress(psycopg.Error):
+                transaction.script("SELECT 1 / 0")
+
+    with pytest.raises(StoreError, match="failed before: ROLLBACK"):
+        careless()
+    assert store.info().schema_version > 0
