@@ -43,8 +43,8 @@ def test_killed_clients_of_a_server_lose_nothing(tmp_path: Path, postgres_url: s
 def test_killed_while_the_file_is_made_it_is_made_the_next_time(tmp_path: Path, nth: int) -> None:
     rounds = CrashRounds(tmp_path, seed="first open")
     try:
-        made = rounds.run(Kill(point="in_migration", nth=nth, after_s=5, after_first_answer=False))
-        gone_on = rounds.run(Kill(after_s=0.1))
+        made = rounds.run(Kill(point="in_migration", nth=nth, after_first_answer=False))
+        gone_on = rounds.run(Kill(point="after_sync", nth=60))
     finally:
         rounds.close()
     assert made.killed_at == "in_migration"

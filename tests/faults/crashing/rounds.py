@@ -41,6 +41,7 @@ class Kill:
     Attributes:
         point: The name of the point; None: at a time.
         nth: Which time.
+        delay_s: So much later than it came by there, in the middle of whatever it does by then.
         after_s: When to kill; for one that shall die at a point: when to give up waiting for that.
         after_first_answer: Whether the time counts from the writer's first answer, not from its orders.
         fold_entries: After so many entries the writer folds its log.
@@ -49,7 +50,8 @@ class Kill:
 
     point: str | None = None
     nth: int = 1
-    after_s: float = 3.0
+    delay_s: float = 0.0
+    after_s: float = 60.0
     after_first_answer: bool = True
     fold_entries: int = 32
     checkpoint_after_bytes: int = 16 << 20
@@ -66,7 +68,7 @@ def kills(seed: object, *, points: Sequence[str]) -> Iterator[Kill]:
     chance = random.Random(f"kills/{seed}")  # noqa: S311 - no secret
     while True:
         for point in (*points, "opening", "any time", "any time"):
-            entries, size = chance.choice((8, 32, 256)), chance.choice((50 << 10, 500 << 10, 16 << 20))
+            entries, size = chance.choice((8, 32, 64)), chance.choice((50 << 10, 500 << 10, 16 << 20))
             common: dict[str, Any] = {"fold_entries": entries, "checkpoint_after_bytes": size}
             if point == "opening":
                 yield Kill(after_s=chance.uniform(0.0, 0.15), after_first_answer=False, **common)
@@ -74,7 +76,8 @@ def kills(seed: object, *, points: Sequence[str]) -> Iterator[Kill]:
                 yield Kill(after_s=chance.uniform(0.0, 0.6), **common)
             else:
                 nth = chance.randint(1, 3) if "fold" in point else chance.randint(1, 150)
-                yield Kill(point=point, nth=nth, **common)
+                delay = chance.choice((0.0, chance.uniform(0.0, 0.03 if "fold" in point else 0.003)))
+                yield Kill(point=point, nth=nth, delay_s=delay, **common)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

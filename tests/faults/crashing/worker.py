@@ -69,7 +69,7 @@ def _write_for_ever(orders: dict[str, Any]) -> None:
         dialect._CHECKPOINT_AFTER_BYTES = orders["checkpoint_after_bytes"]
         expected, notes = Expected.load(orders["expected"]), Notes(orders["notes"])
         if orders["point"] is not None:
-            watch(_Killer(orders["point"], orders["nth"], notes).reached)
+            watch(_Killer(orders["point"], orders["nth"], orders["delay_s"], notes).reached)
         store = open_store(orders["url"])
         store.install_views(builtin_views())
         writers = [
@@ -99,16 +99,24 @@ def _end() -> None:
 
 
 class _Killer:
-    """Kills its process when it comes by a point for the nth time."""
+    """Kills its process when it comes by a point for the nth time, or a while later."""
 
-    def __init__(self, point: str, nth: int, notes: Notes) -> None:
-        self._point, self._nth, self._notes, self._seen = point, nth, notes, Counter[str]()
+    def __init__(self, point: str, nth: int, delay_s: float, notes: Notes) -> None:
+        self._point, self._nth, self._delay_s, self._notes = point, nth, delay_s, notes
+        self._seen = Counter[str]()
 
     def reached(self, point: str) -> None:
         self._seen[point] += 1
         if point == self._point and self._seen[point] == self._nth:
             self._notes.write({"killed_at": point})
-            os.kill(os.getpid(), signal.SIGKILL)
+            if self._delay_s:
+                threading.Thread(target=self._kill, daemon=True).start()
+            else:
+                self._kill()
+
+    def _kill(self) -> None:
+        time.sleep(self._delay_s)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
