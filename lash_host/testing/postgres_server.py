@@ -35,6 +35,13 @@ _SETTINGS = {
     "log_min_messages": "warning",
 }
 
+_WATCH = """
+read -r _
+kill -QUIT "$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)" 2>/dev/null && sleep 1
+rm -rf "$1"
+"""
+"""Waits for the end of whoever started the server, however it ends, and then ends the server."""
+
 _END_OTHERS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
@@ -91,6 +98,7 @@ class PostgresServer:
         self._binaries = binaries
         self._settings = {**_SETTINGS, **(settings or {})}
         self._folder: Path | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
         self._admin = ""
         self._numbers = count(1)
         self._made: list[str] = []
@@ -170,6 +178,9 @@ class PostgresServer:
             self._run(folder, "pg_ctl", "stop", "-D", str(folder / "data"), "-m", "immediate", "-w")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            if self._watchdog is not None:
+                self._watchdog.communicate()
+                self._watchdog = None
 
     def _start(self) -> None:
         found = self._binaries or installed_binaries()
@@ -179,15 +190,11 @@ class PostgresServer:
         try:
             self._binaries = _reachable(found, folder)
             port = _free_port()
-            password = secrets.token_hex(16)
-            pwfile = folder / "password"
-            pwfile.write_text(password, encoding="ascii")
-            _give(pwfile)
-            self._run(
-                folder, "initdb", "-D", str(folder / "data"), "-U", "lash", "-A", "password", "-E", "UTF8",
-                f"--pwfile={pwfile}", "--locale=C", "--no-instructions",
-            )  # fmt: skip
-            own = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(folder)}
+            password = self._initialise(folder)
+            self._watchdog = subprocess.Popen(  # noqa: S603
+                ["/bin/sh", "-c", _WATCH, "watchdog", str(folder)], stdin=subprocess.PIPE, start_new_session=True
+            )
+            own = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
             options = " ".join(f"-c {name}='{value}'" for name, value in {**self._settings, **own}.items())
             data = str(folder / "data")
             self._run(folder, "pg_ctl", "start", "-D", data, "-w", "-l", str(folder / "log"), "-o", options)
@@ -196,6 +203,18 @@ class PostgresServer:
                 self.stop()
             raise
         self._admin = f"postgresql://lash:{password}@127.0.0.1:{port}/postgres"
+
+    def _initialise(self, folder: Path) -> str:
+        """Make the server's files; give the password of its user."""
+        password = secrets.token_hex(16)
+        pwfile = folder / "password"
+        pwfile.write_text(password, encoding="ascii")
+        _give(pwfile)
+        self._run(
+            folder, "initdb", "-D", str(folder / "data"), "-U", "lash", "-A", "password", "-E", "UTF8",
+            f"--pwfile={pwfile}", "--locale=C", "--no-instructions",
+        )  # fmt: skip
+        return password
 
     def _run(self, folder: Path, program: str, *arguments: str) -> None:
         """Run one of the server's programs. Its output goes to a file: the server would keep a pipe open."""

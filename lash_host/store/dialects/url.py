@@ -54,6 +54,8 @@ def parse_store_url(url: str | Path) -> StoreUrl:
         UsageFault: Empty, not a URL, or of a database that is not supported; says what is.
     """
     if isinstance(url, Path):
+        if url.parts[:1] and url.parts[0] in {f"{name}:" for name in (*_POSTGRESQL, "duckdb")}:
+            raise UsageFault(f"{url.parts[0]}//... is a URL, not a path: give it as text")
         return _file(url)
     text = url.strip()
     if not text:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from time import monotonic
 
 import psycopg
 import pytest
@@ -87,3 +90,36 @@ def test_programs_are_found() -> None:
     found = installed_binaries()
     assert found is not None
     assert os.access(found / "postgres", os.X_OK)
+
+
+@pytest.mark.usefixtures("no_url")
+def test_it_ends_with_whoever_started_it() -> None:
+    source = """
+import sys
+from lash_host.testing.postgres_server import PostgresServer
+with PostgresServer() as server:
+    print(server.admin_url, flush=True)
+    sys.stdin.read()
+"""
+    starter = subprocess.Popen([sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert starter.stdout is not None
+    url = starter.stdout.readline().strip()
+    with psycopg.connect(url, autocommit=True) as connection:
+        folder = Path(connection.execute("SHOW data_directory").fetchall()[0][0]).parent
+        starter.kill()
+        starter.communicate()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT pg_sleep(60)")
+    watch = Deadline(seconds=30)
+    while folder.exists():
+        watch.check()
+
+
+class Deadline:
+    """Ends a wait that would never end."""
+
+    def __init__(self, *, seconds: float) -> None:
+        self._until = monotonic() + seconds
+
+    def check(self) -> None:
+        assert monotonic() < self._until

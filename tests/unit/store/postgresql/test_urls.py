@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import traceback
+from pathlib import Path
 
 import pytest
 
-from lash_host.errors import MissingExtra, StoreError, StoreUnreachable
+from lash_host.errors import MissingExtra, StoreError, StoreUnreachable, UsageFault
 from lash_host.store import open_store
 from lash_host.store.dialects import dialect_of, parse_store_url
 from lash_host.testing.postgres_server import PostgresServer
@@ -79,3 +80,12 @@ def test_an_old_server_is_refused(postgres_url: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("lash_host.store.dialects.postgresql.OLDEST", 99)
     with pytest.raises(StoreError, match="needs 99 or newer"):
         open_store(postgres_url)
+
+
+@pytest.mark.parametrize("url", ["postgresql://user:hunter2@host/base", "duckdb:///x.duckdb"])
+def test_a_url_made_a_path_is_not_a_file(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageFault, match="give it as text") as caught:
+        open_store(Path(url))
+    assert SECRET not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
