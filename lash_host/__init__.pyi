@@ -454,6 +454,9 @@ from lash_host.errors import (
     StoreLocked as StoreLocked,
 )
 from lash_host.errors import (
+    StoreUnreachable as StoreUnreachable,
+)
+from lash_host.errors import (
     StoreUnwritable as StoreUnwritable,
 )
 from lash_host.errors import (
