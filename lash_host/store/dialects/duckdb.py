@@ -22,6 +22,7 @@ from lash_host.errors import ForeignStore, StoreError, StoreLocked, StoreUnwrita
 from lash_host.store.dialects.base import Capabilities, Catalog, ConstraintViolated, Driver, TransactionConflict
 from lash_host.store.dialects.duckdb_backup import write_backup
 from lash_host.store.dialects.duckdb_sql import VIEW_FUNCTIONS, vet_query
+from lash_host.store.dialects.duckdb_wal import log_size, tell_what_was_left_out
 from lash_host.store.dialects.url import StoreUrl
 from lash_host.store.logged.sql import rows_views
 
@@ -191,8 +192,11 @@ class DuckDBDialect:
         )
         try:
             opening = self._duplicate(engine)
+            log_bytes = 0 if url.path is None else log_size(url.path)
             opening.execute(_attach(url))
             opening.execute(_LOCK_DOWN)
+            if url.path is not None:
+                tell_what_was_left_out(opening, _NAME, path=url.path, size=log_bytes)
         except BaseException:
             engine.dispose()
             raise
@@ -251,7 +255,7 @@ class DuckDBDialect:
         A commit of DuckDB's makes a checkpoint by itself where its log has grown long. On a full disk that fails. So
         DuckDB makes none by itself.
         """
-        return url.path is not None and _log_size(url.path) >= _CHECKPOINT_AFTER_BYTES and self.checkpoint_has_room(url)
+        return url.path is not None and log_size(url.path) >= _CHECKPOINT_AFTER_BYTES and self.checkpoint_has_room(url)
 
     def checkpoint_has_room(self, url: StoreUrl) -> bool:
         """Look at the room on the disk.
@@ -263,7 +267,7 @@ class DuckDBDialect:
             return True
         try:
             rewritten = min(url.path.stat().st_size, _MOST_REWRITTEN_BYTES)
-            needed = _CHECKPOINT_ROOM * _log_size(url.path) + rewritten
+            needed = _CHECKPOINT_ROOM * log_size(url.path) + rewritten
             return shutil.disk_usage(url.path.parent).free >= needed
         except OSError:
             return False
@@ -352,13 +356,6 @@ def _attach(url: StoreUrl) -> str:
     if not url.path.exists():
         options += f", STORAGE_VERSION '{_STORAGE_VERSION}'"
     return f"ATTACH '{place}' AS {_NAME} ({options}); SET temp_directory = '{place}.tmp'"
-
-
-def _log_size(path: Path) -> int:
-    try:
-        return Path(f"{path}.wal").stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _driver_error(error: BaseException) -> BaseException:

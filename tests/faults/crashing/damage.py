@@ -6,6 +6,7 @@ What it is asked on standard input it answers in lines of JSON: it runs apart, s
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -46,8 +47,27 @@ def make(folder: Path, *, is_killed: bool) -> None:
     store.close()
 
 
+class _Warnings(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep what is said."""
+        self.said.append(record.getMessage())
+
+
 def look(path: Path, states: list[Expected]) -> dict[str, Any]:
-    """Open a store that may be damaged; say which of the states it is in, or what error it gives."""
+    """Open a store that may be damaged; say which of the states it is in, what error it gives, what it warns of."""
+    warnings = _Warnings()
+    logging.getLogger().addHandler(warnings)
+    try:
+        return {**_look(path, states), "warned": warnings.said}
+    finally:
+        logging.getLogger().removeHandler(warnings)
+
+
+def _look(path: Path, states: list[Expected]) -> dict[str, Any]:
     try:
         store = open_store(path, create=False)
     except StoreError as error:
