@@ -6,7 +6,7 @@ import ctypes
 import logging
 import os
 import threading
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Generator, Hashable, Sequence
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
@@ -27,11 +27,10 @@ _log = logging.getLogger(__name__)
 class Transaction:
     """What may be done inside a transaction. It begins with its first statement: one without any costs nothing."""
 
-    __slots__ = ("_after_commit", "_database", "_driver", "has_begun")
+    __slots__ = ("_database", "_driver", "has_begun")
 
     def __init__(self, database: Database, driver: Driver) -> None:
         self._database, self._driver = database, driver
-        self._after_commit: list[Callable[[], None]] = []
         self.has_begun = False
 
     def begin(self, *, read_only: bool = False) -> None:
@@ -44,11 +43,6 @@ class Transaction:
         """Commit what was done, if anything was."""
         if self.has_begun:
             self._driver.commit()
-
-    def committed(self) -> None:
-        """Do what was asked for afterwards."""
-        for action in self._after_commit:
-            action()
 
     def rows(self, statement: ClauseElement, params: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a statement; give all its rows."""
@@ -94,10 +88,6 @@ class Transaction:
         self.begin()
         self._driver.script(sql)
 
-    def after_commit(self, action: Callable[[], None]) -> None:
-        """Have something done once the transaction has committed."""
-        self._after_commit.append(action)
-
 
 class Database:
     """One open database, shared by all handles of this process.
@@ -142,7 +132,6 @@ class Database:
                     raise self.dialect.translate(error, url=self.url) from error
                 raise
             self._is_writer_idle = True
-            transaction.committed()
 
     @contextmanager
     def read(self) -> Generator[Transaction]:

@@ -97,7 +97,6 @@ class PooledDatabase(Database):
             transaction = _begun(self, driver)
             yield transaction
             transaction.commit()
-        transaction.committed()
 
     aside = write
 

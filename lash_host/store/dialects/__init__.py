@@ -7,7 +7,6 @@ from importlib.util import find_spec
 
 from lash_host.errors import MissingExtra
 from lash_host.store.dialects.base import (
-    Capabilities,
     Catalog,
     ConstraintViolated,
     Dialect,
@@ -18,7 +17,6 @@ from lash_host.store.dialects.base import (
 from lash_host.store.dialects.url import StoreUrl, parse_store_url
 
 __all__ = [
-    "Capabilities",
     "Catalog",
     "ConstraintViolated",
     "Dialect",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +15,6 @@ from lash_host.errors import StoreError
 from lash_host.store.dialects.url import StoreUrl
 
 __all__ = [
-    "Capabilities",
     "Catalog",
     "ConstraintViolated",
     "Dialect",
@@ -24,17 +22,6 @@ __all__ = [
     "Rows",
     "TransactionConflict",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
-    """What a database can do, so that nobody asks for its name.
-
-    Attributes:
-        single_owner: One process owns the database: what it wrote of a session may be kept in memory.
-    """
-
-    single_owner: bool
 
 
 class Catalog(StrEnum):
@@ -130,7 +117,6 @@ class Dialect(Protocol):
     """One database, as the store needs it."""
 
     name: str
-    capabilities: Capabilities
     errors: tuple[type[Exception], ...]
     leisure: str
     """SQL that lets the statements of a transaction take as long as they need; empty where they may anyway."""

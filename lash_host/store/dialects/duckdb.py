@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from lash_host.errors import ForeignStore, StoreError, StoreLocked, StoreUnwritable, UsageFault
-from lash_host.store.dialects.base import Capabilities, Catalog, ConstraintViolated, Driver, TransactionConflict
+from lash_host.store.dialects.base import Catalog, ConstraintViolated, Driver, TransactionConflict
 from lash_host.store.dialects.duckdb_backup import write_backup
 from lash_host.store.dialects.duckdb_sql import VIEW_FUNCTIONS, vet_query
 from lash_host.store.dialects.duckdb_wal import log_size, tell_what_was_left_out
@@ -170,7 +170,6 @@ class DuckDBDialect:
     """A DuckDB file, or DuckDB in memory."""
 
     name = "duckdb"
-    capabilities = Capabilities(single_owner=True)
     errors: tuple[type[Exception], ...] = (duckdb.Error, DBAPIError)
     leisure = ""
     rows_per_insert = _ROWS_PER_INSERT

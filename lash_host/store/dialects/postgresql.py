@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from lash_host.errors import ForeignStore, StoreError, UsageFault
 from lash_host.store.dialects import postgresql_errors
-from lash_host.store.dialects.base import Capabilities, Catalog, Driver
+from lash_host.store.dialects.base import Catalog, Driver
 from lash_host.store.dialects.postgresql_driver import (
     CONNECT_ARGUMENTS,
     STATEMENT_ERRORS,
@@ -66,7 +66,6 @@ class PostgresDialect:
     """A PostgreSQL database."""
 
     name = "postgresql"
-    capabilities = Capabilities(single_owner=False)
     errors: tuple[type[Exception], ...] = (*STATEMENT_ERRORS, DBAPIError)
     leisure = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
     rows_per_insert = _ROWS_PER_INSERT

@@ -67,21 +67,6 @@ def test_a_broken_constraint_is_told_and_the_next_transaction_runs(database: Dat
     assert _numbers(database) == [1]
 
 
-def test_what_was_asked_for_after_a_commit_is_done_only_then(database: Database) -> None:
-    done: list[str] = []
-
-    def fail(transaction: Transaction) -> None:
-        transaction.after_commit(lambda: done.append("failed"))
-        raise ValueError("stop")
-
-    with pytest.raises(ValueError, match="stop"), database.write() as transaction:
-        fail(transaction)
-    with database.write() as transaction:
-        transaction.after_commit(lambda: done.append("landed"))
-        assert done == []
-    assert done == ["landed"]
-
-
 def test_a_read_cannot_write(database: Database) -> None:
     with pytest.raises(StoreError), database.read() as transaction:
         transaction.script("INSERT INTO t VALUES (1)")
