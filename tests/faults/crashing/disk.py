@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
@@ -9,6 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Protocol
+
+_CAPABILITY_VERSION = 0x20080522
+_CAP_DAC_OVERRIDE = 1 << 1
 
 __all__ = ["Disk", "make_read_only", "namespace", "small_disk"]
 
@@ -93,3 +97,15 @@ def make_read_only(path: Path) -> None:
         subprocess.run(["mount", "-o", "remount,ro,bind", str(path)], check=True)
     else:
         path.chmod(0o555 if path.is_dir() else 0o444)
+        _obey_permissions()
+
+
+def _obey_permissions() -> None:
+    """Give up root's right to write where permissions forbid it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    if libc.capget(header, sets) == 0:
+        sets[0] &= ~_CAP_DAC_OVERRIDE
+        if libc.capset(header, sets) != 0:
+            raise OSError(ctypes.get_errno(), "capset")
