@@ -6,6 +6,7 @@ With ``--quick`` they are small and say little: that is for trying them out.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 BENCHMARKS = {
@@ -34,6 +35,7 @@ def main() -> int:
             print(f"  {name:14s} {what}")
         return 2
     for name in names:
+        print(f"{name}: {BENCHMARKS[name]} ({os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} before it)")
         importlib.import_module(f"bench.{name}").main(quick=quick)
     return 0
 

@@ -16,6 +16,7 @@ from bench import openai_agents_sessions
 from bench.cells import Cases, Cell, measure, serve
 from bench.filled_stores import Filling, fill
 from bench.lash_commits import EVENTS, Session
+from bench.openai_agents_sessions import turn_items
 from bench.tables import mean, print_table
 from bench.texts import texts
 from lash_host.store import open_store
@@ -40,7 +41,10 @@ def openai_agents(folder: Path, turns: int, writes: int) -> list[dict[str, float
     made, path = texts(1_000), folder / "s.db"
     session = openai_agents_sessions.SQLite(path)
     return _parts(
-        lambda number: session.timed_turn(number, made, writes=writes), turns, close=session.close, files=_files(path)
+        lambda number: session.add_turn(turn_items(number, made), writes=writes),
+        turns,
+        close=session.close,
+        files=_files(path),
     )
 
 

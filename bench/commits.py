@@ -6,34 +6,36 @@ Every cell runs in a process of its own; rounds are interleaved; everybody's fir
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from bench import openai_agents_sessions
+from bench.bare_rows import Rows
 from bench.cells import FIGURES, Cases, Cell, measure, median_of, run, serve, timed
 from bench.filled_stores import Filling, fill
-from bench.lash_commits import Session
+from bench.lash_commits import EVENTS, Session
+from bench.openai_agents_sessions import turn_items
 from bench.tables import milliseconds, print_table, ratio
 from bench.texts import texts
 from lash_host.store import open_store
 
 SMALL, LARGE = 10, 10_000
+_COMPARED = ("p50", "p10", "CPU")
 _EVENTS_A_SESSION = 1_000
 
 
 def lash(folder: Path, events: int, turns: int, store: str | None) -> dict[str, float]:
     """Our store: claim the lease, commit under it, release it in the commit. The handle is a new one."""
-    path = folder / "s.duckdb" if store is None else Path(store)
+    path = folder / "s.duckdb" if store is None else store
     name, made = folder.name, texts(256)
     opened = open_store(path)
     Session(opened, name).prefill(events, made)
     opened.close()
     opened = open_store(path)
     session = Session(opened, name).resume()
-    figures = timed(lambda _: session.timed_turn(made), turns)
+    figures = timed(lambda _: session.new_nodes(EVENTS, made), session.commit, turns)
     written = opened.query(
         "SELECT avg(length(state) + length(facts) + length(nodes)), count(*) FROM lash_tables.commit_log"
     ).fetchall()
@@ -43,19 +45,11 @@ def lash(folder: Path, events: int, turns: int, store: str | None) -> dict[str, 
 
 def bare(folder: Path, turns: int, size: int) -> dict[str, float]:
     """DuckDB alone: one row of one table a turn, each in a transaction of its own, the statement parsed once."""
-    made = "".join(texts(256))
     with duckdb.connect(folder / "s.duckdb") as plain:
         plain.execute("CREATE TABLE turns (number BIGINT, body TEXT)")
         (statement,) = plain.extract_statements("INSERT INTO turns VALUES ($1, $2)")
-
-        def turn(number: int) -> float:
-            first = number * 997 % (len(made) - size)
-            body = made[first : first + size]
-            started = time.perf_counter()
-            plain.execute(statement, (number, body)).fetchall()
-            return time.perf_counter() - started
-
-        return timed(turn, turns)
+        rows = Rows(size)
+        return timed(rows.make, lambda row: plain.execute(statement, row).fetchall(), turns)
 
 
 def openai_agents(folder: Path, events: int, turns: int, writes: int) -> dict[str, float]:
@@ -65,7 +59,9 @@ def openai_agents(folder: Path, events: int, turns: int, writes: int) -> dict[st
     session.prefill(events, made)
     session.close()
     session = openai_agents_sessions.SQLite(folder / "s.db")
-    figures = timed(lambda number: session.timed_turn(number, made, writes=writes), turns)
+    figures = timed(
+        lambda number: turn_items(number, made), lambda items: session.add_turn(items, writes=writes), turns
+    )
     session.close()
     return figures
 
@@ -89,7 +85,7 @@ def main(*, quick: bool = False) -> None:
         ],
         note="mean and CPU: with the folds and checkpoints that fell into the turns. Bare: a row as long as our log's.",
     )
-    print_table("Of those, compared", ["p50", "ratio"], _compared(found, nodes))
+    print_table("Of those, compared", ["", *_COMPARED], _compared(found, nodes))
 
 
 def _cells(turns: int, large: str) -> dict[str, Cell]:
@@ -116,7 +112,7 @@ _ONE_WRITE = f"openai-agents SQLiteSession, one write, {SMALL:,} events"
 _THREE_WRITES = f"openai-agents, three writes as its runner makes, {SMALL:,} events"
 
 
-def _compared(found: dict[str, list[Any]], nodes: int) -> list[tuple[str, str]]:
+def _compared(found: dict[str, list[Any]], nodes: int) -> list[tuple[str, ...]]:
     pairs = {
         "lash / bare DuckDB": (_LASH_SMALL, _BARE),
         "lash / openai-agents, three writes": (_LASH_SMALL, _THREE_WRITES),
@@ -124,7 +120,11 @@ def _compared(found: dict[str, list[Any]], nodes: int) -> list[tuple[str, str]]:
         f"lash, {LARGE:,} events / {SMALL:,} events": (_LASH_LARGE, _LASH_SMALL),
         f"lash, {nodes:,} nodes in the store / {SMALL:,}": (_LASH_MANY, _LASH_SMALL),
     }
-    return [(name, ratio(found[a], found[b], "p50")) for name, (a, b) in pairs.items() if b in found]
+    return [
+        (name, *(ratio(found[a], found[b], figure) for figure in _COMPARED))
+        for name, (a, b) in pairs.items()
+        if b in found
+    ]
 
 
 if __name__ == "__main__":

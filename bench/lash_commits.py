@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -74,13 +73,6 @@ class Session:
     def open_frame(self) -> None:
         """Begin another frame with the next commit, as a compaction does."""
         self.frames = _with_another(self.frames)
-
-    def timed_turn(self, texts: Sequence[str]) -> float:
-        """Commit a turn; give seconds. The nodes are made before."""
-        nodes = self.new_nodes(EVENTS, texts)
-        started = time.perf_counter()
-        self.commit(nodes)
-        return time.perf_counter() - started
 
     def new_nodes(self, count: int, texts: Sequence[str]) -> tuple[SessionNode, ...]:
         """Make the session's next nodes."""

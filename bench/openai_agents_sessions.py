@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,12 +61,9 @@ class SQLite:
             items = [item for number in turns for item in turn_items(number, texts)]
             self.run(self._session.add_items(items[: events - first]))
 
-    def timed_turn(self, number: int, texts: Sequence[str], *, writes: int) -> float:
-        """Write a turn; give seconds."""
-        items = turn_items(number, texts)
-        started = time.perf_counter()
+    def add_turn(self, items: list[dict[str, Any]], *, writes: int) -> None:
+        """Write a turn."""
         self.run(add_turn(self._session, items, writes=writes))
-        return time.perf_counter() - started
 
     def load(self) -> list[Any]:
         """Read all items."""

@@ -12,6 +12,7 @@ from bench import openai_agents_sessions
 from bench.cells import Cases, Cell, measure, median_of, serve
 from bench.filled_stores import Filling, fill
 from bench.lash_commits import EVENTS, OWNER, Session
+from bench.openai_agents_sessions import turn_items
 from bench.tables import print_table
 from bench.texts import texts
 from lash_host.store import open_store
@@ -52,7 +53,7 @@ def openai_agents(folder: Path, marks: list[int]) -> dict[str, float]:
 
     def touch(number: int) -> None:
         session = openai_agents_sessions.SQLite(folder / "s.db", f"s{number}")
-        session.timed_turn(number, made, writes=1)
+        session.add_turn(turn_items(number, made), writes=1)
         session.close()
 
     return _at_marks(marks, touch)

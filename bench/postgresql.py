@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import openai_agents_sessions
+from bench.bare_rows import Rows
 from bench.cells import FIGURES, Cases, Cell, measure, median_of, run, serve, timed
-from bench.group_commits import SESSIONS, in_threads, lash_at, void
+from bench.group_commits import SESSIONS, in_threads, lash_at
 from bench.lash_commits import Session
 from bench.openai_agents_sessions import add_turn, turn_items
 from bench.tables import milliseconds, print_table, ratio
@@ -24,12 +25,13 @@ from lash_host.contracts.store import ReadScope
 from lash_host.store import open_store
 
 SMALL, LARGE = 10, 10_000
+Insert = Callable[[tuple[int, str]], None]
 
 
 def bare(_: Path, url: str, turns: int, size: int) -> dict[str, float]:
     """One row of one table a turn, in a transaction of its own, the statement prepared."""
     with _inserting(url) as insert:
-        return timed(lambda number: _timed_insert(insert, number, size), turns)
+        return timed(Rows(size).make, insert, turns)
 
 
 def bare_at_once(_: Path, url: str, turns: int, size: int) -> dict[str, float]:
@@ -37,35 +39,26 @@ def bare_at_once(_: Path, url: str, turns: int, size: int) -> dict[str, float]:
     with ExitStack() as stack:
         inserts = [stack.enter_context(_inserting(url)) for _ in range(SESSIONS)]
 
-        def begin(insert: Callable[[int, str], None]) -> Callable[[int], None]:
-            return lambda number: void(_timed_insert(insert, number, size))
+        rows = [Rows(size).make(number) for number in range(turns)]
+
+        def begin(insert: Insert) -> Callable[[int], None]:
+            return lambda number: insert(rows[number])
 
         return in_threads([begin(insert) for insert in inserts], turns)
 
 
 @contextmanager
-def _inserting(url: str) -> Generator[Callable[[int, str], None]]:
+def _inserting(url: str) -> Generator[Insert]:
     """Give what inserts one row on a connection of its own."""
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS bare (number BIGINT, body TEXT)")
 
-        def insert(number: int, body: str) -> None:
-            connection.execute("INSERT INTO bare VALUES (%s, %s)", (number, body), prepare=True)
+        def insert(row: tuple[int, str]) -> None:
+            connection.execute("INSERT INTO bare VALUES (%s, %s)", row, prepare=True)
 
         yield insert
-
-
-_TEXT = "".join(texts(64))
-
-
-def _timed_insert(insert: Callable[[int, str], None], number: int, size: int) -> float:
-    first = number * 997 % (len(_TEXT) - size)
-    body = _TEXT[first : first + size]
-    started = time.perf_counter()
-    insert(number, body)
-    return time.perf_counter() - started
 
 
 def at_once(folder: Path, url: str, turns: int) -> dict[str, float]:
@@ -93,13 +86,10 @@ def openai_agents(_: Path, url: str, turns: int, writes: int) -> dict[str, float
     with asyncio.Runner() as runner:
         session = _sqlalchemy_session(url)
 
-        def turn(number: int) -> float:
-            items = turn_items(number, made)
-            started = time.perf_counter()
+        def write(items: list[dict[str, Any]]) -> None:
             runner.run(add_turn(session, items, writes=writes))
-            return time.perf_counter() - started
 
-        figures = timed(turn, turns)
+        figures = timed(lambda number: turn_items(number, made), write, turns)
         runner.run(session.engine.dispose())
     return figures
 

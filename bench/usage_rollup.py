@@ -104,7 +104,7 @@ def fill_store(path: Path, rows: int) -> None:
             SELECT k AS session_key, 'session-' || k AS session_id, 'session-' || k AS root_session_id,
                 {FIRST_US} AS created_at_us, {FIRST_US} AS updated_at_us, 20 AS turns, 20 AS head_revision,
                 0 AS live_nodes, 0 AS frame_start_key, 0 AS fencing_token, 0 AS lease_claimed_at_ms,
-                0 AS lease_expires_at_ms
+                0 AS lease_expires_at_ms, 0 AS last_key, 0 AS replaced_before_key
             FROM range({-(-rows // CALLS_A_SESSION)}) AS numbers(k)
             """
         )
