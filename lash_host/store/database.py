@@ -100,7 +100,8 @@ class Database:
         self.url, self.dialect = url, dialect
         self._ownership = ownership
         self._pid = os.getpid()
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
+        """An interrupt while it is taken leaves it held until that was dealt with, also by whoever deals with it."""
         self._compiled: dict[Hashable, tuple[str, tuple[str, ...]]] = {}
         self._readers: WeakSet[Driver] = WeakSet()
         self._connecting = threading.Lock()

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import duckdb
@@ -72,6 +73,25 @@ _CONSTRAINT = re.compile(r"Constraint Error|constraint violation|[Dd]uplicate ke
 _CONFLICT = re.compile(r"[Cc]onflict|write-write")
 
 
+class _CtrlC:
+    """DuckDB ends a call on Ctrl-C, and hides that it was one: this says so.
+
+    Entered after the lock on the connection, which is left whatever happens here.
+    """
+
+    def __enter__(self) -> None:
+        """Nothing is to be done."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is RuntimeError and str(error) == _INTERRUPTED:
+            raise KeyboardInterrupt from error
+
+
+_CTRL_C = _CtrlC()
+
+
 class DuckDBDriver:
     """One DuckDB connection. What was parsed once is not parsed again.
 
@@ -85,31 +105,20 @@ class DuckDBDriver:
         self._held = threading.Lock()
         self._is_closed = False
 
-    @contextmanager
-    def _calling(self) -> Generator[None]:
-        """Hold the connection during a call. DuckDB ends a call on Ctrl-C, and hides that it was one."""
-        with self._held:
-            try:
-                yield
-            except RuntimeError as exc:
-                if str(exc) == _INTERRUPTED:
-                    raise KeyboardInterrupt from exc
-                raise
-
     def begin(self, *, read_only: bool) -> None:
         """Start a transaction."""
-        with self._calling():
+        with self._held, _CTRL_C:
             self.raw.execute("BEGIN TRANSACTION READ ONLY" if read_only else "BEGIN TRANSACTION")
 
     def commit(self) -> None:
         """Commit; DuckDB syncs its write-ahead log before it returns."""
-        with self._calling():
+        with self._held, _CTRL_C:
             self.raw.commit()
 
     def rollback(self) -> None:
         """End the transaction. A failed commit has ended it already."""
         try:
-            with self._calling():
+            with self._held, _CTRL_C:
                 self.raw.rollback()
         except duckdb.TransactionException as exc:
             if "no transaction is active" not in str(exc):
@@ -117,7 +126,7 @@ class DuckDBDriver:
 
     def rows(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and fetch everything: an open result would own the connection."""
-        with self._calling():
+        with self._held, _CTRL_C:
             statement = self._parsed.get(sql)
             if statement is None:
                 statement = self._parsed[sql] = self.raw.extract_statements(sql)[0]
@@ -126,12 +135,12 @@ class DuckDBDriver:
 
     def script(self, sql: str) -> None:
         """Run any number of statements without parameters."""
-        with self._calling():
+        with self._held, _CTRL_C:
             self.raw.execute(sql)
 
     def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None) -> Any:
         """Run a query; give the relation that holds its rows."""
-        with self._calling():
+        with self._held, _CTRL_C:
             relation = self.raw.sql(sql) if params is None else self.raw.sql(sql, params=params)
             if hasattr(relation, "materialize"):
                 return relation.materialize()
@@ -141,7 +150,7 @@ class DuckDBDriver:
         """Read a relation's rows some at a time."""
         iterator = rows.iter_rows(size) if hasattr(rows, "iter_rows") else None
         while True:
-            with self._calling():  # DuckDB 1.5 has no iter_rows
+            with self._held, _CTRL_C:  # DuckDB 1.5 has no iter_rows
                 batch = rows.fetchmany(size) if iterator is None else list(islice(iterator, size))
             if not batch:
                 return
@@ -150,7 +159,7 @@ class DuckDBDriver:
     @contextmanager
     def held(self) -> Generator[None]:
         """Keep the connection open during the body."""
-        with self._calling():
+        with self._held, _CTRL_C:
             yield
 
     def close(self) -> None:
