@@ -137,7 +137,8 @@ def problems_of_rows(rows: Rows, expected: Expected, *, where: str) -> list[Prob
         found += _problems_of_session(
             f"{where}: {session_id}", session_id, session, there, shows_usage="usage_turns" in rows
         )
-    strangers = facts.keys() - expected.sessions.keys()
+    leased_only = _Facts(0, 0, 0, None, {})
+    strangers = {session_id for session_id, there in facts.items() if there != leased_only} - expected.sessions.keys()
     return found + [Problem("torn", f"{where}: session {stranger} was never made") for stranger in strangers]
 
 
