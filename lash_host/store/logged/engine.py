@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _MOST_AT_ONCE = 128
+_LOOK_AGAIN_S = 0.05
 _LAST_FOLDED_SESSION = select(func.max(sessions.c.session_key))
 _LAST_SESSION = select(func.max(rows_of(sessions).c.session_key))
 
@@ -40,19 +41,32 @@ _LAST_SESSION = select(func.max(rows_of(sessions).c.session_key))
 class _Request(Generic[T]):
     """An operation that somebody waits for."""
 
-    __slots__ = ("_answer", "_failure", "is_done", "operation", "surroundings")
+    __slots__ = ("_answer", "_failure", "_sleeping", "is_done", "operation", "surroundings")
 
     def __init__(self, operation: Callable[[Work], T], surroundings: Surroundings) -> None:
         self.operation, self.surroundings = operation, surroundings
         self.is_done = False
         self._answer: T | None = None
         self._failure: BaseException | None = None
+        self._sleeping = threading.Lock()
+        self._sleeping.acquire()
 
     def succeed(self, answer: T) -> None:
         self._answer, self.is_done = answer, True
+        self.wake()
 
     def fail(self, failure: BaseException) -> None:
         self._failure, self.is_done = failure, True
+        self.wake()
+
+    def sleep(self) -> None:
+        """Wait to be woken; a wake that an interrupt swallowed is made up for."""
+        self._sleeping.acquire(timeout=_LOOK_AGAIN_S)
+
+    def wake(self) -> None:
+        """Have whoever waits look: there is an answer, or it is their turn to write."""
+        with suppress(RuntimeError):  # nobody has slept since the last time
+            self._sleeping.release()
 
     def result(self) -> T:
         if self._failure is not None:
@@ -100,15 +114,24 @@ class SharedLog:
         self._waiting.append(request)
         try:
             while not request.is_done:
+                if self._deciding.locked():
+                    request.sleep()
+                    continue
                 with self._deciding:
                     if request in self._waiting:
                         self._serve()
                     elif not request.is_done:
                         raise _interrupted()  # noqa: TRY301 - what follows is for every way out
+                self._wake_next()
         except BaseException:
             request.is_done = True
             raise
         return request.result()
+
+    def _wake_next(self) -> None:
+        """Have the first that waits write, for itself and all behind it. Who was answered needs no turn."""
+        with suppress(IndexError):
+            self._waiting[0].wake()
 
     def fold(self, session_id: str | None) -> bool:
         """Fold the log where it holds something of a session; see `Engine.fold`."""
@@ -138,6 +161,7 @@ class SharedLog:
                     yield transaction
             finally:
                 self._memory.forget_all(now_ms=surroundings.now_us() // 1000)
+        self._wake_next()
 
     def wait_for_work(self, timeout_ms: int) -> bool:
         """Wait for an announcement; see `Engine.wait_for_work`."""
