@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, LiteralString
@@ -100,7 +99,6 @@ class PostgresServer:
         self._folder: Path | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._admin = ""
-        self._numbers = count(1)
         self._made: list[str] = []
 
     def __enter__(self) -> PostgresServer:
@@ -134,7 +132,7 @@ class PostgresServer:
         """
         from sqlalchemy.engine import make_url
 
-        name = f"lash_{os.getpid()}_{next(self._numbers)}"
+        name = f"lash_{os.getpid()}_{secrets.token_hex(4)}"
         base = f" TEMPLATE {make_url(template).database}" if template else " TEMPLATE template0 ENCODING 'UTF8'"
         self.execute(f"CREATE DATABASE {name}{base}")
         self._made.append(name)

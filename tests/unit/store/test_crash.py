@@ -41,7 +41,8 @@ def test_nothing_acknowledged_is_lost_by_kill_9(path: Path, program: Program, ac
         for _ in range(acknowledged):
             last = int(process.stdout.readline())
         process.kill()
-        rest, _ = process.communicate()
+        rest = process.stdout.read()  # what readline has read ahead, too
+        process.wait(60)
         last = max([last, *map(int, rest.split())])
         store = open_store(path)
         nodes = SampleSession(store, "alpha").node_ids()
