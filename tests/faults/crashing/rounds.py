@@ -267,7 +267,10 @@ class CrashRounds:
             expected: What must be there; told of what is done here.
         """
         started = time.perf_counter()
-        store = open_store(url)
+        try:
+            store = open_store(url)
+        except LashError as exc:
+            return _Seen(0.0, [Problem("stuck", f"the store cannot be opened: {exc!r}")])
         recovery_s = time.perf_counter() - started
         try:
             store.install_views(builtin_views())
