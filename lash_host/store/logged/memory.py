@@ -109,16 +109,14 @@ class Memory:
         self._sessions.move_to_end(session_id)
         self._count_ids(session_id, session)
 
-    def forget(self, session_id: str, *, now_ms: int, with_lease: bool = False) -> None:
-        """Forget a session, so that it is read again; a lease that is held stays, unless it is to go too."""
+    def forget(self, session_id: str, *, now_ms: int) -> None:
+        """Forget a session, so that it is read again; a lease that is held stays."""
         session = self._sessions.pop(session_id, None)
         if session is not None:
             self._ids -= session.counted
             session.counted = 0
-            if session.head is not None and session.is_leased(now_ms) and not with_lease:
+            if session.head is not None and session.is_leased(now_ms):
                 self._leases[session_id] = session.head
-        if with_lease:
-            self._leases.pop(session_id, None)
 
     def forget_all(self, *, now_ms: int) -> None:
         """Forget every session but the leases that are held."""
