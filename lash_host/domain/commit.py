@@ -290,6 +290,7 @@ def turn_commit_hash(commit: RuntimeCommit) -> str:
     recognized after they have changed.
     """
     nodes: tuple[SessionNode, ...] = () if isinstance(commit.graph, UnchangedGraph) else commit.graph.nodes
+    bodies = [_stable_payload(node) for node in nodes]
     claims = [
         *(settled.claim.claim_token for settled in commit.completed_queue_claims),
         *(settled.claim.claim_token for settled in commit.completed_turn_input_claims),
@@ -299,7 +300,7 @@ def turn_commit_hash(commit: RuntimeCommit) -> str:
         "turn": None if commit.turn is None else _stable(commit.turn.model_dump(mode="json")),
         "frame": commit.current_agent_frame_id,
         "policy": commit.policy.model_dump(mode="json"),
-        "nodes": [[node.kind, node.label, _stable_payload(node)] for node in nodes],
+        "nodes": [[node.kind, node.label, len(body)] for node, body in zip(nodes, bodies, strict=True)],
         "calls": [
             _stable(call.model_dump(mode="json", include={"source", "model", "usage"})) for call in commit.model_calls
         ],
@@ -309,16 +310,20 @@ def turn_commit_hash(commit: RuntimeCommit) -> str:
         "interrupted": commit.interrupted_turn_id,
         "attachments": [*sorted(commit.attachment_ids)],
     }
-    return content_ref(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+    return content_ref(b"".join((_encode(content).encode(), *bodies)))
 
 
 _OWN_ID = re.compile(r'\{"message_id":"(?:[^"\\]|\\.)*",')
 
 
-def _stable_payload(node: SessionNode) -> JsonValue:
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def _stable_payload(node: SessionNode) -> bytes:
     """Leave out a payload's own ids and times; a message's is its first member, and need not be parsed for it."""
     found = _OWN_ID.match(node.payload_json) if node.kind == "message" else None
-    return _stable(json.loads(node.payload_json)) if found is None else node.payload_json[found.end() :]
+    text = _encode(_stable(json.loads(node.payload_json))) if found is None else node.payload_json[found.end() :]
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _stable(record: JsonValue) -> JsonValue:

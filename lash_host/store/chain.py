@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
 from sqlalchemy import Double
 
 from lash_host.store.schema import hook_calls, model_calls, nodes, tool_calls, turns
@@ -18,12 +19,13 @@ Row = tuple[Any, ...]
 CONTENT_TABLES = (nodes, turns, model_calls, tool_calls, hook_calls)
 """The tables whose rows a commit's content is, in the order in which they are hashed."""
 
+_NAMES = tuple(str(table.name) for table in CONTENT_TABLES)
 _ORDER = {
-    table.name: table.columns.keys().index(column)
+    str(table.name): table.columns.keys().index(column)
     for table, column in ((nodes, "node_key"), (model_calls, "call_key"), (tool_calls, "call_key"))
 }
 _DOUBLES = {
-    table.name: tuple(n for n, column in enumerate(table.columns) if isinstance(column.type, Double))
+    str(table.name): tuple(n for n, column in enumerate(table.columns) if isinstance(column.type, Double))
     for table in CONTENT_TABLES
 }
 _TOMBSTONED = nodes.columns.keys().index("tombstoned")
@@ -31,22 +33,24 @@ _HOOK_TURN = hook_calls.columns.keys().index("turn_id")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def encode_content(rows_by_table: Mapping[str, Sequence[Row]]) -> str:
+def encode_content(rows_by_table: Mapping[str, Sequence[Row]]) -> bytes:
     """Write a commit's rows as the one text that stands for them, wherever they were read.
 
     A JSON array of the `CONTENT_TABLES`, each an array of its rows in the order of their keys, each row an array of
-    its values in the table's order of columns. A node's `tombstoned` is left out: it changes later. So are hook calls
-    without a turn: nothing in their rows tells which commit they came with.
+    its values in the table's order of columns; in UTF-8, what that cannot hold as Python's `surrogatepass` writes it.
+    A node's `tombstoned` is left out: it changes later. So are hook calls without a turn: nothing in their rows tells
+    which commit they came with.
 
     Args:
         rows_by_table: Rows by the table's name; a table may be missing.
     """
-    return _encode([_canonical(table.name, rows_by_table.get(table.name, ())) for table in CONTENT_TABLES])
+    tables = [_canonical(table, rows_by_table.get(table, ())) for table in _NAMES]
+    return b"[%b,%b" % (_encode_nodes(tables[0]), _encode_utf8(tables[1:])[1:])
 
 
 def commit_content(rows_by_table: Mapping[str, Sequence[Row]]) -> str:
     """Hash a commit's rows: SHA-256, hex, over `encode_content`."""
-    return _sha256(encode_content(rows_by_table))
+    return hashlib.sha256(encode_content(rows_by_table)).hexdigest()
 
 
 def chain_hash(previous: str | None, *, session_id: str, head_revision: int, content_hash: str) -> str:
@@ -58,7 +62,7 @@ def chain_hash(previous: str | None, *, session_id: str, head_revision: int, con
         head_revision: The revision that the commit made.
         content_hash: What `commit_content` gave.
     """
-    return _sha256(_encode([previous, session_id, head_revision, content_hash]))
+    return hashlib.sha256(_encode_utf8([previous, session_id, head_revision, content_hash])).hexdigest()
 
 
 def _canonical(table: str, rows: Sequence[Row]) -> Sequence[Row]:
@@ -83,5 +87,13 @@ def _with_floats(row: Row, doubles: tuple[int, ...]) -> Row:
     return tuple(float(value) if n in doubles and value is not None else value for n, value in enumerate(row))
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _encode_nodes(rows: Sequence[Row]) -> bytes:
+    """Write rows without floats, which every encoder writes alike; this one is fast where texts are long."""
+    try:
+        return to_json(rows)
+    except PydanticSerializationError:
+        return _encode_utf8(rows)
+
+
+def _encode_utf8(value: Any) -> bytes:
+    return _encode(value).encode("utf-8", "surrogatepass")

@@ -7,6 +7,8 @@ together is written and deleted together. Times are UTC microseconds, durations 
 
 from __future__ import annotations
 
+from functools import cache
+
 from sqlalchemy import BigInteger, Boolean, Column, Double, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "SESSION_NAMES",
     "attachments",
     "blobs",
+    "column_names",
     "commit_log",
     "commits",
     "hook_calls",
@@ -315,6 +318,13 @@ commit_log = Table(
     Column("nodes", Text, comment="JSON: rows added to nodes."),
     comment="Where one process owns the database: what was committed and not folded into the other tables yet.",
 )
+
+
+@cache
+def column_names(table: Table) -> tuple[str, ...]:
+    """Give the names of a table's columns, in its order, as plain strings."""
+    return tuple(str(name) for name in table.columns.keys())  # noqa: SIM118 - the collection iterates columns
+
 
 _ROWS = MetaData(schema=ROWS_SCHEMA)
 _rows_of = {table: table.to_metadata(_ROWS, schema=ROWS_SCHEMA) for table in metadata.sorted_tables}

@@ -234,8 +234,12 @@ class SharedLog:
             except Exception as failure:  # noqa: BLE001 - it is the caller's own, and is raised there
                 request.fail(failure)
             else:
-                decided.append(_Decided(request, work, answer, entry, texts))
-                busy |= work.touched
+                one = _Decided(request, work, answer, entry, texts)
+                if entry is None and not work.blobs:
+                    self._answer(one)
+                else:
+                    decided.append(one)
+                    busy |= work.touched
         self._waiting.extendleft(reversed(deferred))
         batch[:] = [request for request in batch if request not in deferred]
         return decided
@@ -258,9 +262,12 @@ class SharedLog:
             reached("after_sync")
             self._folder.note(written)
         for one in decided:
-            one.work.apply()
-            one.request.succeed(one.answer)
-        if any(one.work.announces for one in decided):
+            self._answer(one)
+
+    def _answer(self, one: _Decided) -> None:
+        one.work.apply()
+        one.request.succeed(one.answer)
+        if one.work.announces:
             with self._announced:
                 self._announcements += 1
                 self._announced.notify_all()

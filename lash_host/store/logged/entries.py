@@ -14,13 +14,14 @@ from sqlalchemy import Select, bindparam, select
 from lash_host.errors import StoreError
 from lash_host.store.database import Transaction
 from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE, SESSIONS
-from lash_host.store.schema import commit_log, nodes, sessions
+from lash_host.store.schema import column_names, commit_log, nodes, sessions
 from lash_host.store.state import Row, StateTable
 
 __all__ = ["Entry", "LogTexts", "StateChange", "read_log"]
 
 _STATE = {state.table.name: state for state in LOGGED_STATE}
-_PAYLOAD = nodes.columns.keys().index("payload")
+_NODES = str(nodes.name)
+_PAYLOAD = column_names(nodes).index("payload")
 _LOG = select(*commit_log.columns).order_by(commit_log.c.entry_key)
 _FOLDED_IDS = select(sessions.c.session_key, sessions.c.session_id).where(
     sessions.c.session_key.in_(select(commit_log.c.session_key))
@@ -69,28 +70,28 @@ class Entry:
     @property
     def size(self) -> int:
         """How much it is, about: the characters of its nodes."""
-        return sum(len(row[_PAYLOAD]) for row in self.added.get(nodes.name, ()))
+        return sum(len(row[_PAYLOAD]) for row in self.added.get(_NODES, ()))
 
     def texts(self) -> LogTexts:
         """Give what the log is to hold: session key, state, facts, nodes."""
-        facts = {name: rows for name, rows in self.added.items() if name != nodes.name}
-        new_nodes = self.added.get(nodes.name)
+        facts = {name: rows for name, rows in self.added.items() if name != _NODES}
+        new_nodes = self.added.get(_NODES)
         return (
             self.session_key,
             _json(self._state()) if self.changes else None,
             _json(facts) if facts else None,
-            _json({nodes.name: new_nodes}) if new_nodes else None,
+            _json({_NODES: new_nodes}) if new_nodes else None,
         )
 
     def _state(self) -> dict[str, list[list[Any]]]:
         members: dict[str, list[list[Any]]] = {}
         for change in self.changes:
-            name = change.state.table.name
+            name = str(change.state.table.name)
             if change.row is None:
                 members.setdefault(f"-{name}", []).append([change.session_key, *change.key])
             else:
                 row = _not_repeated(change.state, change.row, change.before)
-                members.setdefault(name, []).append([row[column.name] for column in change.state.table.columns])
+                members.setdefault(name, []).append([row[column] for column in column_names(change.state.table)])
         return members
 
 

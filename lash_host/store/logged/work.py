@@ -151,7 +151,7 @@ class LoggedWork(Work):
     def append(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add rows."""
         if rows:
-            self._added.setdefault(table.name, []).extend(rows)
+            self._added.setdefault(str(table.name), []).extend(rows)
             self._session_key = rows[0][0]
 
     def stored_turn(self, head: Head, turn_id: str) -> StoredTurn | None:

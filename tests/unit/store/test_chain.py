@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lash_host.store.chain import chain_hash, commit_content, encode_content
 
@@ -25,15 +28,14 @@ def turn(duration_ms: float) -> Row:
 
 
 def test_the_text_is_an_array_of_tables_of_rows_of_values() -> None:
-    text = encode_content({"nodes": [node(7, payload='{"a":"é"}')], "hook_calls": [hook("t1", "lash_turn_begin")]})
+    text = encode_content(
+        {"nodes": [node(7, payload='{"a":"é"}')], "hook_calls": [hook("t1", "lash_turn_begin")]}
+    ).decode()
     assert text == (
         '[[[1,7,"n7",null,"f1",5,"message","user","{\\"a\\":\\"é\\"}"]],[],[],[],'
         '[[1,"t1","plug","lash_turn_begin",1,1.5,1.5,0]]]'
     )
-    assert (
-        commit_content({"nodes": [node(7)]})
-        == hashlib.sha256(encode_content({"nodes": [node(7)]}).encode()).hexdigest()
-    )
+    assert commit_content({"nodes": [node(7)]}) == hashlib.sha256(encode_content({"nodes": [node(7)]})).hexdigest()
 
 
 def test_a_node_that_is_hidden_later_hashes_the_same() -> None:
@@ -63,6 +65,12 @@ def test_hook_calls_without_a_turn_do_not_count() -> None:
 )
 def test_any_other_content_hashes_otherwise(rows: dict[str, list[Row]]) -> None:
     assert commit_content(rows) != commit_content({"nodes": [node(7)]})
+
+
+@given(payload=st.text(st.characters(exclude_categories=())))
+def test_a_node_is_written_as_the_standard_library_writes_it(payload: str) -> None:
+    written = json.dumps([[node(7, payload=payload)[:-1]], [], [], [], []], ensure_ascii=False, separators=(",", ":"))
+    assert encode_content({"nodes": [node(7, payload=payload)]}) == written.encode("utf-8", "surrogatepass")
 
 
 def test_text_that_utf8_cannot_hold_is_hashed_all_the_same() -> None:
