@@ -78,6 +78,7 @@ class CheckProblem(Value):
         "missing_parent",
         "missing_leaf",
         "active_frames",
+        "ledger",
         "live_node_count",
         "checkpoint_ref",
         "missing_blob",

@@ -15,7 +15,7 @@ from lash_host.domain.usage import TokenLedgerEntry, TokenUsage, merge_ledger
 from lash_host.errors import StoreError, UsageFault
 from lash_host.store import schema
 from lash_host.store.database import Transaction
-from lash_host.store.records import load_checkpoint, load_frames, load_policy
+from lash_host.store.records import load_checkpoint, load_frames, load_ledger, load_policy
 from lash_host.store.schema import rows_of
 from lash_host.store.work import Engine
 
@@ -23,7 +23,7 @@ __all__ = ["load_blob", "load_node", "load_session"]
 
 _HEAD_COLUMNS = (
     "session_key", "head_revision", "leaf_node_id", "live_nodes", "current_frame_id", "frame_start_key",
-    "replaced_before_key", "frames", "policy", "checkpoint", "checkpoint_ref",
+    "replaced_before_key", "frames", "policy", "checkpoint", "checkpoint_ref", "ledger",
 )  # fmt: skip
 _NODE_COLUMNS = ("node_id", "parent_node_id", "frame_id", "created_at_us", "kind", "label", "payload")
 _NODE_BATCH = 256
@@ -105,7 +105,7 @@ def load_session(
         head = transaction.row(queries.head, {"session_id": session_id})
         if head is None:
             return None
-        key, revision, stored_leaf, live_nodes, frame_id, frame_start, live_from, *texts, ref = head
+        key, revision, stored_leaf, live_nodes, frame_id, frame_start, live_from, *texts, ref, spent = head
         frames, policy, checkpoint = texts
         span = _Span(queries=queries, session_key=key, live_from=live_from)
         manifest = load_checkpoint(checkpoint)
@@ -118,7 +118,7 @@ def load_session(
             case ReadScope.CURRENT_FRAME:
                 loaded = _frame_nodes(transaction, span, leaf, frame_id, frame_start)
         bodies = _bodies(transaction, session_id, manifest)
-        ledger = _ledger(transaction.rows(queries.ledger, {"session_key": key}))
+        ledger = _ledger(transaction, queries, key) if spent is None else load_ledger(spent)
     return PersistedSession(
         session_id=session_id,
         head_revision=revision,
@@ -242,12 +242,13 @@ def _bodies(transaction: Transaction, session_id: str, manifest: CheckpointManif
     return bodies
 
 
-def _ledger(rows: Sequence[Row]) -> tuple[TokenLedgerEntry, ...]:
+def _ledger(transaction: Transaction, queries: _Queries, session_key: int) -> tuple[TokenLedgerEntry, ...]:
+    """Add up what a session spent whose head does not say it."""
     return merge_ledger(
         TokenLedgerEntry(
             source=source,
             model=model,
             usage=TokenUsage(**dict(zip(TokenUsage.model_fields, map(int, counters), strict=True))),
         )
-        for source, model, *counters in rows
+        for source, model, *counters in transaction.rows(queries.ledger, {"session_key": session_key})
     )

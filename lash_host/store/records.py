@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -11,21 +12,26 @@ from pydantic_core import PydanticSerializationError
 from lash_host.domain.frame import AgentFrame
 from lash_host.domain.policy import SessionPolicy
 from lash_host.domain.session import CheckpointManifest, SessionMeta
+from lash_host.domain.usage import TokenLedgerEntry, TokenUsage
 from lash_host.domain.value import JsonValue, Value
 from lash_host.errors import RecordVersionError, StoreError
 
 __all__ = [
     "dump_frames",
     "dump_json",
+    "dump_ledger",
     "dump_value",
     "load_checkpoint",
     "load_frames",
+    "load_ledger",
     "load_policy",
     "load_session_meta",
     "load_value",
 ]
 
 _RECORD_VERSION = 1
+_COUNTERS = tuple(TokenUsage.model_fields)
+_FRAMES = TypeAdapter(tuple[AgentFrame, ...])
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
@@ -43,7 +49,12 @@ def dump_json(value: JsonValue) -> str:
 
 def dump_frames(frames: tuple[AgentFrame, ...]) -> str:
     """Write frames as a JSON array."""
-    return f"[{','.join(frame.model_dump_json() for frame in frames)}]"
+    return _FRAMES.dump_json(frames).decode()
+
+
+def dump_ledger(entries: Iterable[TokenLedgerEntry]) -> str:
+    """Write a ledger as a JSON array of arrays: source, model, and the counters of `TokenUsage` in its order."""
+    return dump_json([[one.source, one.model, *(getattr(one.usage, name) for name in _COUNTERS)] for one in entries])
 
 
 def dump_value(value: Value) -> str:
@@ -67,6 +78,22 @@ def load_value(kind: str, adapter: TypeAdapter[T], text: str) -> T:
         raise StoreError(f"stored {kind} cannot be read: {exc}") from exc
 
 
+def load_ledger(text: str) -> tuple[TokenLedgerEntry, ...]:
+    """Read a ledger.
+
+    Raises:
+        StoreError: The text is not what was written.
+    """
+    records: Any = _parse("ledger", text)
+    try:
+        return tuple(
+            TokenLedgerEntry(source=source, model=model, usage=TokenUsage(**dict(zip(_COUNTERS, counts, strict=True))))
+            for source, model, *counts in records
+        )
+    except (TypeError, ValueError) as exc:
+        raise StoreError(f"stored ledger cannot be read: {exc}") from exc
+
+
 def load_frames(text: str) -> tuple[AgentFrame, ...]:
     """Read frames.
 
@@ -74,6 +101,12 @@ def load_frames(text: str) -> tuple[AgentFrame, ...]:
         RecordVersionError: One is of a version this program does not read.
         StoreError: The text is not what was written.
     """
+    try:
+        frames = _FRAMES.validate_json(text)
+    except ValidationError:
+        frames = ()
+    if frames and all("schema_version" in frame.model_fields_set for frame in frames):
+        return frames
     records = _parse("agent frames", text)
     if not isinstance(records, list):
         raise StoreError("stored agent frames are not an array")

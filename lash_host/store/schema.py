@@ -19,6 +19,7 @@ __all__ = [
     "blobs",
     "column_names",
     "commit_log",
+    "commit_log_next",
     "commits",
     "hook_calls",
     "meta",
@@ -111,6 +112,7 @@ sessions = Table(
     Column("last_key", BigInteger, nullable=False, comment="The greatest key given to a row of this session."),
     Column("replaced_before_key", BigInteger, nullable=False, comment="Nodes with a smaller key count as tombstoned."),
     Column("chain_hash", Text, comment="`commits.chain_hash` of the latest commit."),
+    Column("ledger", Text, comment="JSON: sums of its model calls by source and model; null: to be added up of them."),
     comment="One row a session. It holds the lease too, so that a commit that releases it updates one row.",
 )
 
@@ -318,6 +320,10 @@ commit_log = Table(
     Column("nodes", Text, comment="JSON: rows added to nodes."),
     comment="Where one process owns the database: what was committed and not folded into the other tables yet.",
 )
+
+commit_log_next = commit_log.to_metadata(MetaData(schema=SCHEMA), name="commit_log_next")
+"""A second log like the first. They take turns: a checkpoint writes rows that were removed if others among them were
+not, so one is emptied while the other is written to. `lash_rows.commit_log` is both."""
 
 
 @cache

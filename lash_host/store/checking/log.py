@@ -13,6 +13,7 @@ from sqlalchemy import Table, bindparam, func, literal_column, select
 from lash_host.store import schema
 from lash_host.store.checking.findings import Findings
 from lash_host.store.database import Transaction
+from lash_host.store.logged.entries import of_today
 from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE
 from lash_host.store.schema import commit_log, rows_of
 from lash_host.store.spans import rows_in, spans
@@ -26,11 +27,12 @@ Key = tuple[Any, ...]
 _PAGE = 200
 _TABLES = {**ADDED_TABLES, **{state.table.name: state.table for state in LOGGED_STATE}}
 _STATES = {state.table.name: state for state in LOGGED_STATE}
-_COUNT = select(func.count()).select_from(commit_log)
+_log = rows_of(commit_log)
+_COUNT = select(func.count()).select_from(_log)
 _ENTRIES = (
-    select(commit_log.c.entry_key, commit_log.c.state, commit_log.c.facts, commit_log.c.nodes)
-    .where(commit_log.c.entry_key > bindparam("after"))
-    .order_by(commit_log.c.entry_key)
+    select(_log.c.entry_key, _log.c.state, _log.c.facts, _log.c.nodes)
+    .where(_log.c.entry_key > bindparam("after"))
+    .order_by(_log.c.entry_key)
     .limit(literal_column(str(_PAGE)))
 )
 
@@ -98,7 +100,7 @@ def _take(logged: dict[str, Logged], member: str, rows: Sequence[Sequence[Any]])
         return f"it holds {member!r}, which is no table of the log"
     its = logged.setdefault(name, Logged())
     width = len(table.columns) if member == name else len(_key_names(_STATES[name]))
-    for row in rows:
+    for row in (of_today(table, row) for row in rows):
         if len(row) != width or type(row[0]) is not int:
             return f"a row of {member} does not fit it: {len(row)} values where {width} belong"
         its.sessions.add(row[0])

@@ -53,6 +53,10 @@ _ROWS_PER_GROUP = 2048
 of 122,880 rows is for tables that are loaded once."""
 
 _CHECKPOINT_AFTER_BYTES = 4 << 20
+_CHECKPOINT_AFTER_PART = 256
+"""A checkpoint writes what tells where every group of rows is, so that it costs more in a larger file: there it waits
+until the write-ahead log is such a part of the file."""
+
 _CHECKPOINT_ROOM = 2
 _MOST_REWRITTEN_BYTES = 256 << 20
 """A checkpoint is not begun unless so many times the write-ahead log's size is free on the disk, and the file's size up
@@ -263,7 +267,13 @@ class DuckDBDialect:
         A commit of DuckDB's makes a checkpoint by itself where its log has grown long. On a full disk that fails. So
         DuckDB makes none by itself.
         """
-        return url.path is not None and log_size(url.path) >= _CHECKPOINT_AFTER_BYTES and self.checkpoint_has_room(url)
+        if url.path is None:
+            return False
+        try:
+            enough = max(_CHECKPOINT_AFTER_BYTES, url.path.stat().st_size // _CHECKPOINT_AFTER_PART)
+        except OSError:
+            return False
+        return log_size(url.path) >= enough and self.checkpoint_has_room(url)
 
     def checkpoint_has_room(self, url: StoreUrl) -> bool:
         """Look at the room on the disk.

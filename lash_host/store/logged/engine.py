@@ -22,7 +22,7 @@ from lash_host.store.logged.folding import Folder
 from lash_host.store.logged.memory import Memory
 from lash_host.store.logged.work import Deferred, LoggedWork
 from lash_host.store.points import reached
-from lash_host.store.schema import blobs, commit_log, rows_of, sessions
+from lash_host.store.schema import blobs, rows_of, sessions
 from lash_host.store.surroundings import Surroundings
 from lash_host.store.work import Engine, Work
 
@@ -254,7 +254,7 @@ class SharedLog:
         keys = self._entry_keys.take(len(entries), now_us=decided[0].work.now_us)
         rows = [(key, *texts) for key, (_, texts) in zip(keys, entries, strict=True)]
         reached("before_sync")
-        transaction.insert(commit_log, rows, alone=not transaction.has_begun)
+        transaction.insert(self._folder.log, rows, alone=not transaction.has_begun)
         return [(key, entry) for key, (entry, _) in zip(keys, entries, strict=True)]
 
     def _landed(self, decided: list[_Decided], written: list[tuple[int, Entry]]) -> None:

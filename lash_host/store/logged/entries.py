@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, Table, bindparam, select
 
 from lash_host.errors import StoreError
 from lash_host.store.database import Transaction
 from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE, SESSIONS
-from lash_host.store.schema import column_names, commit_log, nodes, sessions
+from lash_host.store.schema import column_names, commit_log, nodes, rows_of, sessions
 from lash_host.store.state import Row, StateTable
 
-__all__ = ["Entry", "LogTexts", "StateChange", "read_log"]
+__all__ = ["Entry", "LogTexts", "StateChange", "of_today", "read_log"]
 
 _STATE = {state.table.name: state for state in LOGGED_STATE}
 _NODES = str(nodes.name)
 _PAYLOAD = column_names(nodes).index("payload")
-_LOG = select(*commit_log.columns).order_by(commit_log.c.entry_key)
+_log = rows_of(commit_log)
+_LOG = select(*_log.columns).order_by(_log.c.entry_key)
 _FOLDED_IDS = select(sessions.c.session_key, sessions.c.session_id).where(
-    sessions.c.session_key.in_(select(commit_log.c.session_key))
+    sessions.c.session_key.in_(select(_log.c.session_key))
 )
 
 
@@ -116,6 +117,11 @@ def read_log(transaction: Transaction) -> list[tuple[int, Entry]]:
     return found
 
 
+def of_today(table: Table, row: Sequence[Any]) -> Sequence[Any]:
+    """Give a state row of the log with today's columns: schema version 2 had no ledger at the end of a session's."""
+    return [*row, None] if table is sessions and len(row) == len(sessions.columns) - 1 else row
+
+
 def _decoded(
     transaction: Transaction, texts: Iterable[str | None], known: dict[tuple[Any, ...], Row]
 ) -> tuple[list[StateChange], dict[str, list[tuple[Any, ...]]]]:
@@ -138,7 +144,7 @@ def _change(
         session_key, *key = value
         known.pop((state.table.name, session_key, *key), None)
         return StateChange(state=state, session_key=session_key, key=tuple(key), row=None)
-    row: Row = dict(zip(state.table.columns.keys(), value, strict=True))
+    row: Row = dict(zip(column_names(state.table), of_today(state.table, value), strict=True))
     key_of = state.key_of(row)
     name = (state.table.name, row["session_key"], *key_of)
     if any(row[column] is None for column in state.fixed):
@@ -150,7 +156,7 @@ def _change(
 
 def _stored(transaction: Transaction, state: StateTable, row: Row) -> Row | None:
     found = transaction.row(_by_key(state), {f"its_{name}": row[name] for name in ("session_key", *state.key)})
-    return None if found is None else dict(zip(state.table.columns.keys(), found, strict=True))
+    return None if found is None else dict(zip(column_names(state.table), found, strict=True))
 
 
 @cache

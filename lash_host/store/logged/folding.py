@@ -18,26 +18,27 @@ from lash_host.store.database import Database, Transaction
 from lash_host.store.logged.entries import Entry, read_log
 from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE
 from lash_host.store.points import reached
-from lash_host.store.schema import SCHEMA, commit_log
+from lash_host.store.schema import SCHEMA, column_names, commit_log, commit_log_next
 from lash_host.store.state import Row, StateTable
 
 __all__ = ["Folder"]
 
 _log = logging.getLogger(__name__)
 
-_ENTRIES = 512
-"""So many entries are folded at once: more would make memory and recovery larger, fewer cost more a commit."""
+_ENTRIES = 1024
+"""So many entries are folded at once: more would make memory and recovery larger, fewer cost more a commit. A thousand
+turns are more nodes than a group of rows has, and what fills groups is written once."""
 
-_CHARACTERS = 5 << 20
+_CHARACTERS = 10 << 20
 """So much text of entries is, too."""
 
-_IDLE_S = 2.0
+_IDLE_S = 30.0
 _RETRY_S = 5.0
 
-_UP_TO = commit_log.c.entry_key <= bindparam("last_key")
-_EMPTY_UP_TO = delete(commit_log).where(_UP_TO)
-_COUNT_UP_TO = select(func.count()).select_from(commit_log).where(_UP_TO)
-_LAST = select(func.max(commit_log.c.entry_key))
+_LOGS = (commit_log, commit_log_next)
+_EMPTY_UP_TO = [delete(log).where(log.c.entry_key <= bindparam("last_key")) for log in _LOGS]
+_COUNTS_UP_TO = [select(func.count()).select_from(log).where(log.c.entry_key <= bindparam("last_key")) for log in _LOGS]
+_LASTS = [select(func.max(log.c.entry_key)) for log in _LOGS]
 
 
 class Folder:
@@ -56,6 +57,10 @@ class Folder:
         self._entries: deque[tuple[int, Entry]] = deque()
         self._latest: dict[str, int] = {}
         self._characters = 0
+        self._due: int | None = None
+        """The last entry of a log that is long enough to be folded. What came after it is in the other log."""
+        self.log = commit_log
+        """The log to write to. It changes when entries are noted, never between a write and its note."""
         self.is_in_doubt = False
         """Whether the log may hold what was never noted: a write of it failed, which may have landed all the same."""
         self._is_closed = False
@@ -69,11 +74,13 @@ class Folder:
         """
         with self.folding:
             with self._database.read() as transaction:
-                entries = [] if transaction.row(_LAST) == (None,) else read_log(transaction)
+                is_empty = all(transaction.row(last) == (None,) for last in _LASTS)
+                entries = [] if is_empty else read_log(transaction)
             with self._noted:
                 self._entries = deque(entries)
                 self._characters = sum(entry.size for _, entry in entries)
                 self._latest = {entry.session_id: key for key, entry in entries}
+                self._due = None
                 self.is_in_doubt = False
             return entries[-1][0] if entries else 0
 
@@ -85,9 +92,12 @@ class Folder:
                 self._entries.append((key, entry))
                 self._characters += entry.size
                 self._latest[entry.session_id] = key
+            if self._due is None and (len(self._entries) >= _ENTRIES or self._characters >= _CHARACTERS):
+                self._due = self._entries[-1][0]
+                self.log = commit_log_next if self.log is commit_log else commit_log
             if self._thread is None and not self._is_closed:
                 self._start()
-            elif was == 0 or self._are_enough():
+            elif was == 0 or self._due is not None:
                 self._noted.notify()
 
     def is_folded(self, session_id: str | None = None) -> bool:
@@ -101,15 +111,19 @@ class Folder:
         with self._noted:
             return frozenset(self._latest)
 
-    def fold(self) -> None:
+    def fold(self, *, due_only: bool = False) -> None:
         """Fold all that was written before the call. It goes into the database file when its log has grown long.
+
+        Args:
+            due_only: Where a log is long enough, fold that one, and not what is written beside it.
 
         Raises:
             StoreError: The database cannot be written; what was committed is in the log as before.
         """
         with self.folding:
             with self._noted:
-                entries, characters = list(self._entries), self._characters
+                last = self._due if due_only and self._due is not None else None
+                entries = [(key, entry) for key, entry in self._entries if last is None or key <= last]
             if not entries:
                 return
             with self._database.aside() as transaction:
@@ -117,10 +131,12 @@ class Folder:
                 reached("in_fold")
             reached("after_fold")
             with self._noted:
-                for _ in entries:
+                for _, entry in entries:
                     self._entries.popleft()
-                self._characters -= characters
+                    self._characters -= entry.size
                 last = entries[-1][0]
+                if self._due is not None and self._due <= last:
+                    self._due = None
                 for session_id in {entry.session_id for _, entry in entries}:
                     if self._latest.get(session_id, last + 1) <= last:
                         del self._latest[session_id]
@@ -137,7 +153,7 @@ class Folder:
     def abandon(self) -> None:
         """Leave everything to the process that has the thread; called in a forked child, which may have its locks."""
         self._noted, self.folding = threading.Condition(), threading.RLock()
-        self._entries, self._latest = deque(), {}
+        self._entries, self._latest, self._due = deque(), {}, None
         self._thread, self._is_closed = None, True
 
     def _start(self) -> None:
@@ -149,7 +165,7 @@ class Folder:
     def _run(self) -> None:
         while self._wait():
             try:
-                self.fold()
+                self.fold(due_only=True)
             except StoreError as exc:
                 _log.warning("the log of %s could not be folded: %s", self._database.url.text, exc)
                 with self._noted:
@@ -159,21 +175,19 @@ class Folder:
         """Wait until there is something to fold; False when there never will be again."""
         with self._noted:
             self._noted.wait_for(lambda: self._entries or self._is_closed)
-            while not self._is_closed and not self._are_enough():
+            while not self._is_closed and self._due is None:
                 before = len(self._entries)
-                self._noted.wait_for(lambda: self._is_closed or self._are_enough(), _IDLE_S)
+                self._noted.wait_for(lambda: self._is_closed or self._due is not None, _IDLE_S)
                 if len(self._entries) == before:
                     break
             return not self._is_closed
-
-    def _are_enough(self) -> bool:
-        return len(self._entries) >= _ENTRIES or self._characters >= _CHARACTERS
 
 
 def _fold(transaction: Transaction, entries: Sequence[tuple[int, Entry]]) -> None:
     """Fold entries as far as the log has them: a fold that failed may have landed all the same."""
     last_key = entries[-1][0]
-    if transaction.row(_COUNT_UP_TO, {"last_key": last_key}) != (len(entries),):
+    up_to = {"last_key": last_key}
+    if sum(transaction.rows(count, up_to)[0][0] for count in _COUNTS_UP_TO) != len(entries):
         entries = [(key, entry) for key, entry in read_log(transaction) if key <= last_key]
     for name, table in ADDED_TABLES.items():
         transaction.insert(table, [row for _, entry in entries for row in entry.added.get(name, ())])
@@ -185,12 +199,13 @@ def _fold(transaction: Transaction, entries: Sequence[tuple[int, Entry]]) -> Non
                     latest[change.session_key, *change.key] = change.row
         if latest:
             _write_state(transaction, state, latest)
-    transaction.rows(_EMPTY_UP_TO, {"last_key": last_key})
+    for empty in _EMPTY_UP_TO:
+        transaction.rows(empty, up_to)
 
 
 def _write_state(transaction: Transaction, state: StateTable, latest: dict[tuple[Any, ...], Row | None]) -> None:
     transaction.driver_rows(_delete_keys(state), [list(column) for column in zip(*latest, strict=True)])
-    names = state.table.columns.keys()
+    names = column_names(state.table)
     transaction.insert(state.table, [tuple(row[name] for name in names) for row in latest.values() if row is not None])
 
 

@@ -17,6 +17,7 @@ from lash_host.store.schema import (
     SESSION_NAMES,
     blobs,
     commit_log,
+    commit_log_next,
     commits,
     hook_calls,
     meta,
@@ -46,12 +47,14 @@ SESSIONS = StateTable(
 LOGGED_STATE = (SESSIONS, *STATE_TABLES)
 
 _TYPES: dict[type, str] = {BigInteger: "BIGINT", Text: "VARCHAR", Double: "DOUBLE", Boolean: "BOOLEAN"}
-_LOG = f"{SCHEMA}.{commit_log.name}"
+_LOG = f"{ROWS_SCHEMA}.{commit_log.name}"
 
 
 def rows_views() -> Iterator[str]:
     """Give the statements that make schema `lash_rows`: a view a table, of the committed rows, folded or not."""
     yield f"CREATE SCHEMA IF NOT EXISTS {ROWS_SCHEMA}"
+    both = " UNION ALL ".join(_select(log) for log in (commit_log, commit_log_next))
+    yield f"CREATE OR REPLACE VIEW {_LOG} AS {both}"
     for table in metadata.sorted_tables:
         name = table.name
         if name in ADDED_TABLES:

@@ -59,7 +59,7 @@ def _sql(number: int, name: str) -> Migration:
     return Migration(number=number, name=name, apply=lambda transaction: transaction.script(file.read_text("utf-8")))
 
 
-MIGRATIONS: tuple[Migration, ...] = (_sql(1, "tables"), _sql(2, "whole_contract"))
+MIGRATIONS: tuple[Migration, ...] = (_sql(1, "tables"), _sql(2, "whole_contract"), _sql(3, "ledger"))
 
 
 def stored_version(database: Database, *, known: int) -> int:

@@ -13,7 +13,7 @@ from lash_host.errors import SchemaTooNew, StoreError
 from lash_host.store.database import Database, Transaction
 from lash_host.store.dialects import dialect_of, parse_store_url
 from lash_host.store.migrations import MIGRATIONS, Migration, MigrationReport, migrate, stored_version
-from lash_host.store.schema import SCHEMA, metadata
+from lash_host.store.schema import SCHEMA, commit_log_next, metadata
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_todays_schema_is_what_the_steps_make(database: Database) -> None:
     engine = create_engine("duckdb:///:memory:")
     with engine.begin() as connection:
         connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
-        for table in metadata.sorted_tables:
+        for table in (*metadata.sorted_tables, commit_log_next):
             connection.exec_driver_sql(str(CreateTable(table).compile(engine)))
         columns = (
             "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns()"

@@ -10,13 +10,14 @@ import pytest
 from lash_host.contracts.store import SessionStore
 from lash_host.domain.commit import content_ref
 from lash_host.domain.session import CheckpointManifest
+from lash_host.domain.usage import TokenLedgerEntry, TokenUsage
 from lash_host.errors import RecordVersionError, StoreError
 from lash_host.store.database import Database
-from lash_host.store.records import dump_json, load_checkpoint, load_frames, load_policy
+from lash_host.store.records import dump_json, dump_ledger, load_checkpoint, load_frames, load_ledger, load_policy
 from lash_host.store.schema import blobs, sessions
 from lash_host.store.sql_store import SqlSessionStore
 from lash_host.testing.conformance import SampleSession
-from lash_host.testing.conformance.samples import draft
+from lash_host.testing.conformance.samples import draft, model_call
 
 
 def test_a_checkpoint_comes_back() -> None:
@@ -72,3 +73,39 @@ def test_a_body_that_is_missing_is_reported(
         transaction.script(f"DELETE FROM {blobs.fullname}")
     with pytest.raises(StoreError, match=content_ref(b"tools")):
         memory.load_session("alpha")
+
+
+def test_a_ledger_is_read_as_it_was_written() -> None:
+    spent = TokenUsage(input_tokens=1, output_tokens=2, cache_read_input_tokens=3, reasoning_output_tokens=4)
+    ledger = (TokenLedgerEntry(source="turn", model='m"é', usage=spent),)
+    assert dump_ledger(ledger) == '[["turn","m\\"é",1,2,3,0,4]]'
+    assert load_ledger(dump_ledger(ledger)) == ledger
+    assert load_ledger(dump_ledger(())) == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", "null", '[["turn"]]', '[["turn","m",1,2,3,4]]', '[["t","m",1,2,3,4,-5]]']
+)
+def test_what_is_no_ledger_is_an_error_of_the_store(text: str) -> None:
+    with pytest.raises(StoreError, match="stored ledger"):
+        load_ledger(text)
+
+
+def test_the_calls_of_a_session_without_a_ledger_are_added_up(memory: SqlSessionStore) -> None:
+    session = SampleSession(memory, "alpha")
+    memory.commit(
+        session.turn(
+            "t1",
+            "a",
+            model_calls=(model_call("c1", input_tokens=5), model_call("c2", source="compaction", input_tokens=7)),
+        )
+    )
+    with memory._engine.exclusive() as transaction:
+        transaction.script(f"UPDATE {sessions.fullname} SET ledger = NULL")
+    assert [(one.source, one.usage.input_tokens) for one in session.load().token_ledger] == [
+        ("turn", 5),
+        ("compaction", 7),
+    ]
+    memory.commit(session.turn("t2", "b", after="a", model_calls=(model_call("c3", input_tokens=1),)))
+    assert [one.usage.input_tokens for one in session.load().token_ledger] == [6, 7]
+    assert memory.check().problems == ()

@@ -42,6 +42,9 @@ def test_a_size_that_is_wrong(store, damage):
         ("meta = '{{}}'", "unreadable_record", "metadata"),
         ("current_frame_id = 'x'", "active_frames", "the current frame is 'x', active: 'alpha:frame:initial'"),
         ("frames = replace(frames, '\"active\"', '\"superseded\"')", "active_frames", "active: none"),
+        ("ledger = 'x'", "unreadable_record", "stored ledger is not JSON"),
+        ("ledger = '[[1]]'", "unreadable_record", "stored ledger cannot be read"),
+        ("ledger = '[]'", "ledger", "not what its model calls add up to"),
     ],
 )
 def test_a_head_that_is_wrong(store, damage, change, kind, said):

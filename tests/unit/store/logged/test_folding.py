@@ -200,6 +200,34 @@ def test_many_entries_are_folded_without_an_idle_moment(
     assert session.node_ids() == ["a"]
 
 
+def test_the_two_logs_take_turns(
+    path: Path, session: SampleSession, store: SessionStore, monkeypatch: pytest.MonkeyPatch, at_point: AtPoint
+) -> None:
+    monkeypatch.setattr("lash_host.store.logged.folding._ENTRIES", 2)
+    in_logs = "SELECT (SELECT count(*) FROM lash_tables.commit_log), (SELECT count(*) FROM lash_tables.commit_log_next)"
+    counted, folding, may_go_on = [], threading.Event(), threading.Event()
+
+    def wait() -> None:
+        folding.set()
+        assert may_go_on.wait(60)
+
+    at_point("in_fold", wait)
+    first = session.turn("t1", "a")
+    store.commit(first)  # with the claim before it, the first log is long enough
+    assert folding.wait(60)
+    for number, key in enumerate("bcd", start=2):
+        store.commit(session.turn(f"t{number}", key, after=chr(ord(key) - 1)))
+        counted += store.query(in_logs).fetchall()
+    assert counted == [(2, 1), (2, 2), (2, 3)]
+    assert [row[0] for row in store.query("SELECT turn_id FROM lash_rows.turns ORDER BY 1").fetchall()] == [
+        "t1", "t2", "t3", "t4",
+    ]  # fmt: skip
+    may_go_on.set()
+    assert session.node_ids() == ["a", "b", "c", "d"]
+    assert store.query(in_logs).fetchall() == [(0, 0)]
+    assert store.check().problems == ()
+
+
 def test_a_fold_that_fails_in_the_background_is_tried_again(
     store: SessionStore,
     session: SampleSession,
