@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Iterator
+import shutil
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from lash_host import LashHost, LashRuntime
+from lash_host.contracts.store import PersistedSession, ReadScope, SessionStore
+from lash_host.domain.graph import AppendNodes
 from lash_host.domain.lease import LeaseAcquired, LeaseOwner
 from lash_host.domain.message import is_prompt_resume_safe
+from lash_host.domain.usage import TokenUsage
 from lash_host.store import open_store
 from lash_host.testing import host_plugin
+from lash_host.testing.conformance.samples import SampleSession, message_nodes, model_call
 from lash_host.testing.postgres_server import PostgresServer
+
+FIXTURES = Path(__file__).with_name("fixtures")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -79,22 +89,147 @@ def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop(url)
 
 
-@pytest.fixture
-def store_v1() -> Callable[[Path], Path]:
-    """Write a store of schema version 1, as the version that made such ones left it."""
+@pytest.fixture(scope="session")
+def old_stores(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write stores of old schema versions, each once: what is asked for again is copied."""
+    made = tmp_path_factory.mktemp("old_stores")
 
-    def write(path: Path) -> Path:
-        folder = Path(__file__).with_name("fixtures") / "store_v1"
-        tables = json.loads((folder / "rows.json").read_text("utf-8"))
-        with duckdb.connect(path, config={"storage_compatibility_version": "v1.5.0"}) as connection:
-            connection.execute((folder / "schema.sql").read_text("utf-8"))
-            for name, table in tables.items():
-                marks = ", ".join("?" * len(table["columns"]))
-                rows = [[bytes.fromhex(v["hex"]) if isinstance(v, dict) else v for v in row] for row in table["rows"]]
-                connection.executemany(f"INSERT INTO lash_tables.{name} VALUES ({marks})", rows)
+    def write(name: str, path: Path, *, is_folded: bool = False) -> Path:
+        folder, once = FIXTURES / name, made / f"{name}{'_folded' if is_folded else ''}.duckdb"
+        if not once.exists():
+            _write_store(folder, once, but={"commit_log"} if is_folded else set())
+        shutil.copyfile(once, path)
+        if (folder / "attachments").exists():
+            shutil.copytree(folder / "attachments", f"{path}.attachments")
         return path
 
     return write
+
+
+def _write_store(folder: Path, path: Path, *, but: set[str]) -> None:
+    tables = json.loads((folder / "rows.json").read_text("utf-8"))
+    with duckdb.connect(path, config={"storage_compatibility_version": "v1.5.0"}) as connection:
+        connection.execute((folder / "schema.sql").read_text("utf-8"))
+        connection.begin()
+        for name, table in tables.items():
+            if table["rows"] and name not in but:
+                marks = ", ".join("?" * len(table["columns"]))
+                rows = [[bytes.fromhex(v["hex"]) if isinstance(v, dict) else v for v in row] for row in table["rows"]]
+                connection.executemany(f"INSERT INTO lash_tables.{name} VALUES ({marks})", rows)
+        connection.commit()
+
+
+@pytest.fixture
+def store_v1(old_stores: Callable[..., Path]) -> Callable[[Path], Path]:
+    """Write a store of schema version 1, as the version that made such ones left it."""
+    return partial(old_stores, "store_v1")
+
+
+@pytest.fixture
+def store_v2(old_stores: Callable[..., Path]) -> Callable[..., Path]:
+    """Write a store of schema version 2, as a killed process left it; with ``is_folded``, without what was in its log.
+
+    The attachments are written beside it.
+    """
+    return partial(old_stores, "store_v2")
+
+
+@pytest.fixture
+def told() -> Callable[[SessionStore, Iterable[str]], dict[str, Any]]:
+    """Ask a store about sessions, as it was asked for ``loaded.json`` beside the rows of an old one."""
+    return lambda store, session_ids: {session_id: _told(store, session_id) for session_id in session_ids}
+
+
+def _told(store: SessionStore, session_id: str) -> dict[str, Any]:
+    meta, session = store.load_session_meta(session_id), store.load_session(session_id)
+    queued = store.list_queued_work(session_id)
+    return {
+        "name": None if meta is None else meta.name,
+        "queued": [[one.batch_id, one.enqueue_seq, one.source_key, one.available_at_ms] for one in queued],
+        "unclaimed": [one.batch_id for one in store.list_queued_work(session_id, include_claimed=False)],
+        "pending": [
+            [one.input_id, one.enqueue_seq, one.source_key, one.state.value, one.input.items[0].text]
+            for one in store.list_pending_turn_inputs(session_id)
+        ],
+        "attachments": [
+            [one.attachment_id, one.media_type, one.label, one.committed_at_us,
+             store.get_attachment(session_id, one.attachment_id).decode()]
+            for one in store.list_attachments(session_id)
+        ],
+        "session": None if session is None else _told_of(store, session),
+    }  # fmt: skip
+
+
+def _told_of(store: SessionStore, session: PersistedSession) -> dict[str, Any]:
+    info = store.session_info(session.session_id)
+    frame = store.load_session(session.session_id, scope=ReadScope.CURRENT_FRAME)
+    assert info is not None
+    assert frame is not None
+    return {
+        "head_revision": session.head_revision,
+        "turns": info.turns,
+        "title": info.title,
+        "parent": info.parent_session_id,
+        "root": info.root_session_id,
+        "model": [info.provider_id, info.model],
+        "times": [info.created_at_us, info.last_turn_at_us],
+        "frames": [one.frame_id for one in session.agent_frames],
+        "checkpoint_ref": session.checkpoint_ref,
+        "bodies": [
+            None if body is None else hashlib.sha256(body).hexdigest()
+            for body in (session.tool_state, session.plugin_snapshot)
+        ],
+        "nodes": [
+            [one.node_id, one.parent_node_id, one.frame_id, hashlib.sha256(one.payload_json.encode()).hexdigest()[:16]]
+            for one in session.graph.nodes
+        ],
+        "leaf": session.graph.leaf_node_id,
+        "in_frame": len(list(frame.graph.nodes)),
+        "ledger": _ledger(session),
+    }
+
+
+def _ledger(session: PersistedSession) -> list[list[Any]]:
+    return [[one.source, one.model, *one.usage.model_dump().values()] for one in session.token_ledger]
+
+
+@pytest.fixture
+def go_on() -> Callable[[SessionStore, str, str], list[list[Any]]]:
+    """Commit a turn with model calls to a session that is stored; give the ledger it has then."""
+
+    def commit(store: SessionStore, session_id: str, turn_id: str) -> list[list[Any]]:
+        session = SampleSession(store, session_id)
+        loaded = session.load()
+        node_id, frame_id = f"{session_id}:{turn_id}", loaded.current_agent_frame_id
+        nodes = message_nodes(node_id, after=loaded.graph.leaf_node_id, frame_id=frame_id)
+        turn = session.turn(
+            turn_id,
+            policy=loaded.policy,
+            agent_frames=loaded.agent_frames,
+            current_agent_frame_id=frame_id,
+            graph=AppendNodes(nodes=nodes, leaf_node_id=node_id),
+            model_calls=(
+                model_call(f"{turn_id}:1", input_tokens=10, output_tokens=1),
+                model_call(f"{turn_id}:2", source="later", input_tokens=5, output_tokens=5, reasoning_output_tokens=2),
+            ),
+        )
+        store.commit(turn)
+        return _ledger(session.load())
+
+    return commit
+
+
+@pytest.fixture
+def spent() -> Callable[[SessionStore, str], list[list[Any]]]:
+    """Add up the model calls of a session in SQL, as its ledger shall be."""
+    counters = ", ".join(f"CAST(sum({name}) AS BIGINT)" for name in TokenUsage.model_fields)
+    sql = (
+        f"SELECT source, model, {counters} FROM lash_rows.model_calls"
+        " WHERE session_key = (SELECT session_key FROM lash_rows.sessions WHERE session_id = $1)"
+        " AND input_tokens + output_tokens + cache_read_input_tokens + cache_write_input_tokens > 0"
+        " GROUP BY source, model ORDER BY min(call_key)"
+    )
+    return lambda store, session_id: [list(row) for row in store.query(sql, [session_id]).fetchall()]
 
 
 @pytest.fixture

@@ -179,7 +179,8 @@ class Database:
             transaction.begin()
             yield transaction
             if self.dialect.checkpoint_is_due(self.url):
-                self.dialect.commit_into_file(driver)
+                with self._writing:  # what a transaction of the writer still saw would be written too
+                    self.dialect.commit_into_file(driver)
             else:
                 transaction.commit()
         except BaseException as error:
