@@ -16,6 +16,7 @@ from lash_host.domain.commit import content_ref
 from lash_host.errors import AttachmentNotFound, StoreError
 from lash_host.store.attachment_bytes import AttachmentBytes, StoredBytes
 from lash_host.store.attachments import forget_aged, holds_ref, record_intent
+from lash_host.store.points import reached
 from lash_host.store.schema import attachments, rows_of, sessions
 from lash_host.store.work import Engine
 
@@ -137,6 +138,7 @@ def reclaim_attachments(
     """
     cutoff_us = engine.run(lambda work: work.now_us) - grace_ms * 1000
     forgotten = _forget_aged(engine, references, older_than_us=cutoff_us)
+    reached("in_reclaim")
     referred = frozenset(references.ids())
     tally, failures = _Tally(), list[str]()
     for one in stored.stored():
@@ -183,3 +185,4 @@ def _reclaim(
     elif not references.exists(one.attachment_id) and stored.delete(one.attachment_id, not_after_us=cutoff_us):
         tally.reclaimed += 1
         tally.reclaimed_bytes += one.size_bytes
+        reached("in_reclaim")

@@ -11,6 +11,7 @@ from lash_host.errors import StoreError, UsageFault
 from lash_host.store.attachment_bytes import bytes_beside
 from lash_host.store.dialects import dialect_of, parse_store_url
 from lash_host.store.ownership import Ownership
+from lash_host.store.points import reached
 
 __all__ = ["BackupReport", "back_up_store"]
 
@@ -76,6 +77,7 @@ def _copy_attachments(source: Path, target: Path, progress: Progress | None) -> 
         if body is None:
             raise StoreError(f"the bytes of attachment {one.attachment_id} went away during the backup")
         copies.put(one.attachment_id, body, now_us=one.modified_at_us)
+        reached("in_backup")
         if progress is not None:
             progress("backing up attachments", done, len(found))
     return len(found)

@@ -12,6 +12,7 @@ from lash_host.store.database import Transaction
 from lash_host.store.records import load_checkpoint
 from lash_host.store.references import checkpoint_refs, images_of
 from lash_host.store.schema import blobs, nodes, sessions
+from lash_host.store.upkeep import upkeep
 from lash_host.store.work import Engine
 
 __all__ = ["blob_sizes", "collect_garbage"]
@@ -39,7 +40,7 @@ def collect_garbage(engine: Engine) -> GcReport:
 
     What refers: every session's checkpoint, and every message with images that was not vacuumed.
     """
-    with engine.exclusive() as transaction:
+    with upkeep(engine) as transaction:
         roots, referred = _referred(transaction)
         retained, deleted, deleted_bytes = 0, [], 0
         for ref, size_bytes in blob_sizes(transaction):

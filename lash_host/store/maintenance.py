@@ -27,6 +27,7 @@ from sqlalchemy import (
 from lash_host.domain.maintenance import VacuumReport
 from lash_host.store.schema import commits, nodes, sessions, turn_inputs
 from lash_host.store.state import TURN_INPUTS
+from lash_host.store.upkeep import upkeep
 from lash_host.store.work import Engine
 
 __all__ = ["IS_SETTLED", "tombstone_nodes", "vacuum"]
@@ -108,7 +109,7 @@ _DELETE_SETTLED = delete(turn_inputs).where(IS_SETTLED)
 
 def tombstone_nodes(engine: Engine, session_id: str, node_ids: Sequence[str]) -> int:
     """Hide nodes; see `StoreMaintenance.tombstone_nodes`."""
-    with engine.exclusive() as transaction:
+    with upkeep(engine) as transaction:
         head = transaction.row(_HEAD, {"session_id": session_id})
         if head is None:
             return 0
@@ -124,7 +125,7 @@ def tombstone_nodes(engine: Engine, session_id: str, node_ids: Sequence[str]) ->
 
 def vacuum(engine: Engine) -> VacuumReport:
     """Remove dead nodes and settled turn inputs; see `StoreMaintenance.vacuum`."""
-    with engine.exclusive() as transaction:
+    with upkeep(engine) as transaction:
         removed_nodes = _count(transaction.row(_COUNT_DEAD))
         if removed_nodes:
             transaction.rows(_MARK_PRUNED)

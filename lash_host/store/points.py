@@ -6,9 +6,22 @@ from collections.abc import Callable
 
 __all__ = ["POINTS", "Reached", "reached", "watch"]
 
-POINTS = ("before_sync", "after_sync", "in_fold", "after_fold", "in_migration", "in_backup", "in_copy")
-"""Before a commit is made durable, after it, inside a fold's transaction, after it, inside a migration's transaction,
-in the middle of a backup, in the middle of a copy."""
+POINTS = (
+    "before_sync",
+    "after_sync",
+    "in_fold",
+    "after_fold",
+    "before_upkeep",
+    "after_upkeep",
+    "in_reclaim",
+    "in_migration",
+    "in_backup",
+    "after_backup",
+    "in_copy",
+)
+"""Before a commit is made durable, after it; inside a fold's transaction, after it; before a transaction of upkeep is
+committed, after it; between two steps of reclaiming attachments; inside a migration's transaction; between two steps of
+a backup, when all of it is synced and has no name yet; between two steps of a copy."""
 
 Reached = Callable[[str], None]
 

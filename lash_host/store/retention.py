@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Table, bindparam, delete, exists, func, literal_column, select
 
-from lash_host.domain.lease import LeaseAcquired, LeaseFence, LeaseOwner
+from lash_host.domain.lease import LeaseAcquired, LeaseBusy, LeaseFence, LeaseOwner, ProcessIdentity
 from lash_host.domain.maintenance import Retention, RetentionReport
-from lash_host.store.leases import claim, release
+from lash_host.store.leases import claim, reclaim, release
+from lash_host.store.liveness import current_process_identity
 from lash_host.store.maintenance import IS_SETTLED
 from lash_host.store.schema import queued_work, receipts, rows_of, sessions, turn_inputs
 from lash_host.store.sessions import delete_rows
+from lash_host.store.upkeep import upkeep
 from lash_host.store.work import Engine, Work
 
 __all__ = ["apply_retention"]
@@ -60,30 +64,33 @@ def _remove_sessions(engine: Engine, *, before_us: int) -> tuple[str, ...]:
     """Remove sessions, each under its lease: who takes it first has the session."""
     with engine.read() as transaction:
         candidates = [row[0] for row in transaction.rows(_CANDIDATES, {"before_us": before_us})]
+    process = current_process_identity() if candidates else None
     removed: list[str] = []
     for start in range(0, len(candidates), _AT_ONCE):
-        fences = [fence for one in candidates[start : start + _AT_ONCE] if (fence := _claimed(engine, one)) is not None]
-        try:
+        with ExitStack() as held:
+            fences = []
+            for session_id in candidates[start : start + _AT_ONCE]:
+                fence = engine.run(partial(_claimed, session_id=session_id, process=process))
+                if fence is not None:
+                    held.callback(engine.run, partial(release, fence=fence))
+                    fences.append(fence)
             removed += _delete(engine, fences, before_us=before_us)
-        finally:
-            for fence in fences:
-                engine.run(lambda work, fence=fence: release(work, fence))  # type: ignore[misc]
     return tuple(removed)
 
 
-def _claimed(engine: Engine, session_id: str) -> LeaseFence | None:
-    def take(work: Work) -> LeaseFence | None:
-        if work.head(session_id) is None:
-            return None
-        owner = LeaseOwner(owner_id="lash:retention", incarnation_id=work.new_token())
-        decision = claim(work, session_id, owner, ttl_ms=_TTL_MS)
-        return decision.lease.fence if isinstance(decision, LeaseAcquired) else None
-
-    return engine.run(take)
+def _claimed(work: Work, session_id: str, *, process: ProcessIdentity | None) -> LeaseFence | None:
+    """Take a session's lease, also from a holder that is provably dead, such as a retention that was killed."""
+    if work.head(session_id) is None:
+        return None
+    owner = LeaseOwner(owner_id="lash:retention", incarnation_id=work.new_token(), process=process)
+    decision = claim(work, session_id, owner, ttl_ms=_TTL_MS)
+    if isinstance(decision, LeaseBusy):
+        decision = reclaim(work, session_id, owner, observed=decision.holder, ttl_ms=_TTL_MS)
+    return decision.lease.fence if isinstance(decision, LeaseAcquired) else None
 
 
 def _delete(engine: Engine, fences: Sequence[LeaseFence], *, before_us: int) -> list[str]:
-    with engine.exclusive() as transaction:
+    with upkeep(engine) as transaction:
         ids = [fence.session_id for fence in fences]
         old = [
             session_id
@@ -99,7 +106,7 @@ def _remove(engine: Engine, kept_ms: int | None, now_us: int, count: Any, remova
     if kept_ms is None:
         return 0
     params = {"before_us": now_us - kept_ms * 1000}
-    with engine.exclusive() as transaction:
+    with upkeep(engine) as transaction:
         row = transaction.row(count, params)
         found = 0 if row is None else int(row[0])
         if found:

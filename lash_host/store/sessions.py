@@ -14,6 +14,7 @@ from lash_host.store import schema
 from lash_host.store.database import Transaction
 from lash_host.store.dialects import StoreUrl
 from lash_host.store.schema import metadata, rows_of
+from lash_host.store.upkeep import upkeep
 from lash_host.store.work import Engine
 
 __all__ = ["delete_session", "list_sessions", "session_info", "store_info"]
@@ -81,7 +82,7 @@ def list_sessions(engine: Engine, *, parent_session_id: str | None, limit: int |
 
 def delete_session(engine: Engine, session_id: str) -> DeletionReport:
     """Delete a session; see `SessionDirectory.delete_session`."""
-    with engine.exclusive() as transaction:
+    with upkeep(engine) as transaction:
         return delete_rows(transaction, session_id)
 
 

@@ -38,6 +38,7 @@ def write_backup(source: Path, target: Path) -> None:
         _remove(draft)
         _copy_database(source, draft)
         _sync(draft)
+        reached("after_backup")
         _refuse_to_overwrite(target)
         draft.rename(target)
         _sync(target.parent)

@@ -11,13 +11,15 @@ from sqlalchemy import text
 from lash_host.contracts.store import SessionStore
 from lash_host.domain.commit import content_ref
 from lash_host.domain.graph import AppendNodes, ReplaceGraph, SessionNode, UnchangedGraph, message_node
+from lash_host.domain.lease import LeaseAcquired, LeaseBusy, LeaseOwner
 from lash_host.domain.maintenance import Retention
 from lash_host.domain.message import ImagePart, Message, Role
 from lash_host.errors import StoreError
 from lash_host.store import open_store
+from lash_host.store.liveness import current_process_identity
 from lash_host.testing.clock import ManualClock
 from lash_host.testing.conformance import SampleSession
-from lash_host.testing.conformance.samples import draft, message_nodes
+from lash_host.testing.conformance.samples import draft, message_nodes, owner
 
 Run = Callable[[str], list[tuple[object, ...]]]
 
@@ -25,9 +27,13 @@ PICTURE = b"\x89PNG"
 
 
 @pytest.fixture(params=["duckdb", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[SessionStore]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     is_file = request.param == "duckdb"
-    url = str(tmp_path / "x.duckdb") if is_file else str(request.getfixturevalue("postgres_url"))
+    return str(tmp_path / "x.duckdb") if is_file else str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def store(url: str, clock: ManualClock) -> Iterator[SessionStore]:
     store = open_store(url, clock=clock)
     yield store
     store.close()
@@ -151,3 +157,36 @@ def test_retention_leaves_no_lease_behind(store: SessionStore, clock: ManualCloc
     clock.advance(10)
     assert store.apply_retention(Retention(sessions_ms=5_000)).sessions == ()
     assert session.claim().fencing_token >= 2
+
+
+def test_retention_takes_what_a_dead_retention_held(store: SessionStore, url: str, clock: ManualClock) -> None:
+    for session_id in ("alpha", "beta"):
+        SampleSession(store, session_id).commit("a")
+    clock.advance(10)
+    killed = LeaseOwner(owner_id="lash:retention", incarnation_id="1", process=current_process_identity())
+    store.claim_lease("alpha", killed, ttl_ms=60_000)
+    assert store.apply_retention(Retention(sessions_ms=5_000)).sessions == ("beta",)
+    after_its_death = open_store(url, clock=clock, holder_is_dead=lambda owner: owner == killed)
+    assert after_its_death.apply_retention(Retention(sessions_ms=5_000)).sessions == ("alpha",)
+    after_its_death.close()
+
+
+def test_retention_holds_sessions_as_a_process_that_can_be_proved_dead(
+    store: SessionStore, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = SampleSession(store, "alpha")
+    session.commit("a")
+    clock.advance(10)
+    holders = []
+
+    def ask(*_: object, **__: object) -> list[str]:
+        found = store.claim_lease("alpha", owner("beta"), ttl_ms=1)
+        assert isinstance(found, LeaseBusy)
+        holders.append(found.holder.owner)
+        raise RuntimeError
+
+    monkeypatch.setattr("lash_host.store.retention._delete", ask)
+    with pytest.raises(RuntimeError):
+        store.apply_retention(Retention(sessions_ms=5_000))
+    assert [holder.process for holder in holders] == [current_process_identity()]
+    assert isinstance(store.claim_lease("alpha", owner("beta"), ttl_ms=1), LeaseAcquired)
