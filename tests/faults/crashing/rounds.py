@@ -7,8 +7,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from crashing.model import Expected, Op
+from crashing.programs import Program
 from crashing.verify import Problem, Rows, facts_of, has_landed, problems_of_rows, problems_of_store, queries
 from crashing.writer import Notes, Writer
 from lash_host.contracts.store import SessionStore
@@ -24,9 +23,8 @@ from lash_host.errors import LashError
 from lash_host.store import open_store
 from lash_host.usage.views import builtin_views
 
-__all__ = ["CrashRounds", "Kill", "Round", "kills"]
+__all__ = ["CrashRounds", "Kill", "Round", "kills", "wait_until_alone"]
 
-_HERE = Path(__file__).resolve().parents[1]
 _OTHERS = (
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -130,14 +128,14 @@ class CrashRounds:
         self._expected, self._no_notes = Expected(), Notes(os.devnull)
         names = [f"{chr(ord('a') + n)}" for n in range(_THREADS * _SESSIONS_EACH)]
         self._sessions = [names[n::_THREADS] for n in range(_THREADS)]
-        self._workers = self._start("-m", "crashing.worker")
-        self._plain = self._start(str(Path(__file__).with_name("plain.py")))
+        said = folder / "said"
+        self._workers = Program("-m", "crashing.worker", said=said)
+        self._plain = Program(str(Path(__file__).with_name("plain.py")), said=said)
 
     def close(self) -> None:
         """End the processes that wait."""
-        for process in (self._workers, self._plain):
-            process.kill()
-            process.communicate()
+        for program in (self._workers, self._plain):
+            program.close()
 
     def run(self, kill: Kill) -> Round:
         """Let a writer run until it is killed, and look at what it left.
@@ -149,7 +147,7 @@ class CrashRounds:
         status = self._run_writer(kill, notes)
         answered, in_doubt, problems, killed_at = self._read(notes)
         if status != -signal.SIGKILL:
-            problems.append(Problem("stuck", f"the writer ended with {status}: {self._said()}"))
+            problems.append(Problem("stuck", f"the writer ended with {status}: {self._workers.said()}"))
         if self._is_file:
             with self._copy() as copy:
                 rows = self._read_plainly(copy)
@@ -173,26 +171,6 @@ class CrashRounds:
             problems=problems + seen.problems,
         )
 
-    def _start(self, *command: str) -> subprocess.Popen[str]:
-        with (self._folder / "said").open("ab") as said:
-            return subprocess.Popen(
-                [sys.executable, "-X", "faulthandler", *command],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True,
-                env={**os.environ, "PYTHONPATH": str(_HERE)},
-            )  # fmt: skip
-
-    def _said(self) -> str:
-        return (self._folder / "said").read_text(errors="replace")[-4000:]
-
-    def _ask(self, process: subprocess.Popen[str], question: dict[str, Any]) -> Any:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(question) + "\n")
-        process.stdin.flush()
-        answer = process.stdout.readline()
-        assert answer, self._said()
-        return json.loads(answer)
-
     def _run_writer(self, kill: Kill, notes: Path) -> int:
         """Have a writer run until it is killed; give its exit status."""
         notes.touch()
@@ -200,7 +178,7 @@ class CrashRounds:
             "url": self._url, "notes": str(notes), "seed": f"{self._seed}/{self._number}", "sessions": self._sessions,
             "expected": self._expected.dump(), **asdict(kill),
         }  # fmt: skip
-        status: int = self._ask(self._workers, orders)
+        status: int = self._workers.ask(orders)
         return status
 
     def _read(self, notes: Path) -> tuple[list[Op], list[Op], list[Problem], str | None]:
@@ -232,11 +210,7 @@ class CrashRounds:
 
     def _read_from_server(self) -> Rows:
         """Ask the server, once it has noticed that nobody is there any more."""
-        import psycopg
-
-        with psycopg.connect(self._url, autocommit=True) as connection:
-            while connection.execute(_OTHERS).fetchall() != [(0,)]:
-                connection.execute("SELECT pg_sleep(0.01)")
+        wait_until_alone(self._url)
         store = open_store(self._url)
         try:
             store.install_views(builtin_views())
@@ -256,7 +230,7 @@ class CrashRounds:
 
     def _read_plainly(self, path: Path) -> Rows:
         """Let a process that knows DuckDB alone read a file. What was never made has no rows."""
-        rows: Rows = self._ask(self._plain, {"path": str(path), "queries": queries("lash_rows")})
+        rows: Rows = self._plain.ask({"path": str(path), "queries": queries("lash_rows")})
         return rows
 
     def _inspect(self, url: str, *, expected: Expected) -> _Seen:
@@ -286,6 +260,15 @@ class CrashRounds:
         finally:
             store.close()
         return _Seen(recovery_s, problems)
+
+
+def wait_until_alone(url: str) -> None:
+    """Wait until a server has noticed that nobody but us is there any more."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        while connection.execute(_OTHERS).fetchall() != [(0,)]:
+            connection.execute("SELECT pg_sleep(0.01)")
 
 
 def _rows(store: SessionStore, schema: str) -> Rows:

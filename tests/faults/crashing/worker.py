@@ -13,11 +13,15 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
+from crashing.keeper import Keeper
+from crashing.kept import Kept
 from crashing.model import Expected
 from crashing.writer import Notes, Writer
 from lash_host.store import open_store, sql_store  # noqa: F401 - imports the database now
+from lash_host.store.backing_up import back_up_store
 from lash_host.store.dialects import duckdb as dialect
 from lash_host.store.logged import folding
 from lash_host.store.points import watch
@@ -35,7 +39,7 @@ def main() -> None:
         orders = json.loads(line)
         writer = os.fork()
         if writer == 0:
-            _write_for_ever(orders)
+            (_back_up if "backup" in orders else _write_for_ever)(orders)
         sys.stdout.write(f"{_kill_in_time(writer, orders)}\n")
         sys.stdout.flush()
 
@@ -67,16 +71,23 @@ def _write_for_ever(orders: dict[str, Any]) -> None:
     try:
         folding._ENTRIES = orders["fold_entries"]
         dialect._CHECKPOINT_AFTER_BYTES = orders["checkpoint_after_bytes"]
-        expected, notes = Expected.load(orders["expected"]), Notes(orders["notes"])
+        notes = Notes(orders["notes"])
+        kept = (
+            Kept.load(orders["kept"]) if "kept" in orders else Kept(old=[], expected=Expected.load(orders["expected"]))
+        )
         if orders["point"] is not None:
             watch(_Killer(orders["point"], orders["nth"], orders["delay_s"], notes).reached)
         store = open_store(orders["url"])
         store.install_views(builtin_views())
         writers = [
-            Writer(store, session_ids, expected=expected, notes=notes, seed=orders["seed"])
+            Writer(store, session_ids, expected=kept.expected, notes=notes, seed=orders["seed"])
             for session_ids in orders["sessions"]
         ]
-        threads = [threading.Thread(target=_run, args=(writer,), daemon=True) for writer in writers]
+        steps = [writer.step for writer in writers]
+        if kept.old:
+            upkeep = {"notes": notes, "seed": orders["seed"], "first": orders["first_upkeep"]}
+            steps.append(Keeper(store, orders["url"], kept=kept, **upkeep).step)
+        threads = [threading.Thread(target=_run, args=(step,), daemon=True) for step in steps]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -85,10 +96,22 @@ def _write_for_ever(orders: dict[str, Any]) -> None:
         _end()
 
 
-def _run(writer: Writer) -> None:
+def _back_up(orders: dict[str, Any]) -> None:
+    """Back a store up, and end well if nothing kills the process on the way."""
+    try:
+        notes = Notes(orders["notes"])
+        if orders["point"] is not None:
+            watch(_Killer(orders["point"], orders["nth"], orders["delay_s"], notes).reached)
+        back_up_store(orders["url"], orders["backup"])
+        os._exit(0)
+    finally:
+        _end()
+
+
+def _run(step: Callable[[], None]) -> None:
     try:
         while True:
-            writer.step()
+            step()
     finally:
         _end()
 
