@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
-from typing import Literal
+from typing import Literal, cast
 
 from lash_host.domain.message import ImagePart, Message, Role
 
@@ -45,14 +45,14 @@ class SessionNode:
     kind: Literal["message", "event", "record"]
     label: str
     payload_json: str
-    _decoded: list[Message] = field(default_factory=list, compare=False, repr=False)
+    _message: Message | None = field(default=None, compare=False, repr=False)
 
     @property
     def message(self) -> Message:
         """The message of a message node, decoded on first use."""
-        if not self._decoded:
-            self._decoded.append(Message.model_validate_json(self.payload_json))
-        return self._decoded[0]
+        if self._message is None:
+            object.__setattr__(self, "_message", Message.model_validate_json(self.payload_json))
+        return cast("Message", self._message)
 
 
 def message_node(
@@ -67,7 +67,7 @@ def message_node(
         kind="message",
         label=message.role.value,
         payload_json=message.model_dump_json(exclude_none=True),
-        _decoded=[message],
+        _message=message,
     )
 
 
@@ -291,10 +291,11 @@ class SessionGraph:
 
     def _walk(self, leaf: str | None) -> list[SessionNode]:
         path: list[SessionNode] = []
-        node = self.node(leaf) if leaf is not None else None
-        while node is not None:
-            path.append(node)
-            node = self.node(node.parent_node_id) if node.parent_node_id is not None else None
+        nodes, positions = self._log.nodes, self._log.positions
+        at = leaf
+        while at is not None and (position := positions.get(at, self._count)) < self._count:
+            path.append(nodes[position])
+            at = nodes[position].parent_node_id
         path.reverse()
         return path
 

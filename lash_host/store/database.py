@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Generator, Hashable, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from weakref import WeakSet
 
@@ -19,9 +20,15 @@ from lash_host.errors import StoreError
 from lash_host.store.dialects import Catalog, Dialect, Driver, StoreUrl
 from lash_host.store.ownership import Ownership
 
-__all__ = ["Database", "Transaction"]
+__all__ = ["Database", "Transaction", "compiled_statements"]
 
 _log = logging.getLogger(__name__)
+
+
+@cache
+def compiled_statements(dialect_name: str) -> dict[Hashable, tuple[str, tuple[str, ...]]]:  # noqa: ARG001
+    """Give what was compiled for a kind of database. Statements are made once, so that it stays small."""
+    return {}
 
 
 class Transaction:
@@ -102,7 +109,7 @@ class Database:
         self._pid = os.getpid()
         self._writing = threading.RLock()
         """An interrupt while it is taken leaves it held until that was dealt with, also by whoever deals with it."""
-        self._compiled: dict[Hashable, tuple[str, tuple[str, ...]]] = {}
+        self._compiled = compiled_statements(dialect.name)
         self._readers: WeakSet[Driver] = WeakSet()
         self._connecting = threading.Lock()
         self._engine: Engine | None = None
@@ -217,7 +224,7 @@ class Database:
         driver.close()
 
     def compiled(self, statement: ClauseElement) -> tuple[str, tuple[str, ...]]:
-        """Give a statement's SQL with the names of its parameters in order; compiled once."""
+        """Give a statement's SQL with the names of its parameters in order; compiled once in a process."""
         known = self._compiled.get(statement)
         if known is None:
             if self._engine is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Select, Table, bindparam, func, literal_column, select
@@ -25,7 +26,8 @@ _HEAD_COLUMNS = (
     "session_key", "head_revision", "leaf_node_id", "live_nodes", "current_frame_id", "frame_start_key",
     "replaced_before_key", "frames", "policy", "checkpoint", "checkpoint_ref", "ledger",
 )  # fmt: skip
-_NODE_COLUMNS = ("node_id", "parent_node_id", "frame_id", "created_at_us", "kind", "label", "payload")
+_NODE_COLUMNS = ("node_key", "node_id", "parent_node_id", "frame_id", "created_at_us", "kind", "label", "payload")
+_NODE_KEY, _NODE_ID = 0, 1
 _NODE_BATCH = 256
 _COUNTERS = tuple(TokenUsage.model_fields)
 _BLOB = select(schema.blobs.c.body).where(schema.blobs.c.ref == bindparam("ref"))
@@ -48,13 +50,9 @@ class _Queries:
             is_it, sessions.c.head_revision > literal_column("0")
         )
         self.place = select(sessions.c.session_key, sessions.c.replaced_before_key).where(is_it)
-        self.nodes = select(*self._columns).where(*self._live).order_by(nodes.c.node_key)
-        self.frame_nodes = (
-            select(*self._columns)
-            .where(
-                *self._live, nodes.c.frame_id == bindparam("frame_id"), nodes.c.node_key >= bindparam("frame_start_key")
-            )
-            .order_by(nodes.c.node_key)
+        self.nodes = select(*self._columns).where(*self._live)
+        self.frame_nodes = select(*self._columns).where(
+            *self._live, nodes.c.frame_id == bindparam("frame_id"), nodes.c.node_key >= bindparam("frame_start_key")
         )
         self.node = select(*self._columns).where(*self._live, nodes.c.node_id == bindparam("node_id"))
         self.parents = select(nodes.c.node_id, nodes.c.parent_node_id, nodes.c.node_key).where(*self._live)
@@ -167,7 +165,10 @@ class _Span:
 
 
 def _all_nodes(transaction: Transaction, span: _Span) -> list[SessionNode]:
-    return [_node(row) for row in transaction.rows(span.queries.nodes, span.params())]
+    """Read every live node. They come in order but for some: sorting whole payloads would cost more."""
+    rows = transaction.rows(span.queries.nodes, span.params())
+    rows.sort(key=itemgetter(_NODE_KEY))
+    return [_node(row) for row in rows]
 
 
 def _path_nodes(transaction: Transaction, span: _Span, leaf: str | None) -> list[SessionNode]:
@@ -205,7 +206,7 @@ def _frame_nodes(
 ) -> list[SessionNode]:
     """Follow parents inside the frame. A leaf outside it, as of a frame without nodes yet, is loaded alone."""
     params = span.params(frame_id=frame_id, frame_start_key=frame_start)
-    found = {row[0]: row for row in transaction.rows(span.queries.frame_nodes, params)}
+    found = {row[_NODE_ID]: row for row in transaction.rows(span.queries.frame_nodes, params)}
     if leaf is not None and leaf not in found:
         row = transaction.row(span.queries.node, span.params(node_id=leaf))
         return [] if row is None else [_node(row)]
@@ -220,7 +221,7 @@ def _frame_nodes(
 
 
 def _node(row: Row) -> SessionNode:
-    node_id, parent_node_id, frame_id, created_at_us, kind, label, payload = row
+    _, node_id, parent_node_id, frame_id, created_at_us, kind, label, payload = row
     return SessionNode(
         node_id=node_id,
         parent_node_id=parent_node_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Generator, Hashable
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from weakref import WeakSet
 
@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool
 from sqlalchemy.engine import Engine
 
 from lash_host.errors import LashError
-from lash_host.store.database import Database, Transaction
+from lash_host.store.database import Database, Transaction, compiled_statements
 from lash_host.store.dialects import Driver, StoreUrl
 from lash_host.store.dialects.postgresql import PostgresDialect
 from lash_host.store.dialects.postgresql_driver import BEGIN, BEGIN_READ, Connection, PostgresDriver
@@ -48,7 +48,7 @@ class PooledDatabase(Database):
         self.url = url
         self.dialect: PostgresDialect = dialect
         self._pid = os.getpid()
-        self._compiled: dict[Hashable, tuple[str, tuple[str, ...]]] = {}
+        self._compiled = compiled_statements(dialect.name)
         self._readers: WeakSet[Driver] = WeakSet()
         self._connecting = threading.Lock()
         self._engine: Engine | None = None
