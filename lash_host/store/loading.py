@@ -20,7 +20,7 @@ from lash_host.store.records import load_checkpoint, load_frames, load_ledger, l
 from lash_host.store.schema import rows_of
 from lash_host.store.work import Engine
 
-__all__ = ["load_blob", "load_node", "load_session"]
+__all__ = ["is_spent", "load_blob", "load_node", "load_session"]
 
 _HEAD_COLUMNS = (
     "session_key", "head_revision", "leaf_node_id", "live_nodes", "current_frame_id", "frame_start_key",
@@ -70,12 +70,17 @@ class _Queries:
         return self._by_keys
 
 
-def _ledger_query(calls: Table) -> Select[Any]:
+def is_spent(calls: Table) -> ColumnElement[bool]:
+    """Say of a model call that the ledger counts it: its total is not zero."""
     counted = [name for name in _COUNTERS if not name.startswith("reasoning")]
     total: ColumnElement[int] = sum((calls.c[name] for name in counted), start=literal_column("0"))
+    return literal_column("0") != total
+
+
+def _ledger_query(calls: Table) -> Select[Any]:
     return (
         select(calls.c.source, calls.c.model, *(func.sum(calls.c[name]) for name in _COUNTERS))
-        .where(calls.c.session_key == bindparam("session_key"), literal_column("0") != total)
+        .where(calls.c.session_key == bindparam("session_key"), is_spent(calls))
         .group_by(calls.c.source, calls.c.model)
         .order_by(func.min(calls.c.call_key))
     )

@@ -12,6 +12,7 @@ from lash_host.errors import StoreError
 from lash_host.store import schema
 from lash_host.store.checking.findings import Findings
 from lash_host.store.database import Transaction
+from lash_host.store.loading import is_spent
 from lash_host.store.records import load_checkpoint, load_frames, load_ledger, load_policy, load_session_meta
 from lash_host.store.references import checkpoint_refs
 from lash_host.store.schema import rows_of
@@ -41,7 +42,7 @@ _HEADS = (
 _calls = rows_of(schema.model_calls)
 _SPENT = (
     select(_calls.c.session_key, _calls.c.source, _calls.c.model, *(func.sum(_calls.c[name]) for name in _COUNTERS))
-    .where(_calls.c.session_key.between(bindparam("first"), bindparam("last")))
+    .where(_calls.c.session_key.between(bindparam("first"), bindparam("last")), is_spent(_calls))
     .group_by(_calls.c.session_key, _calls.c.source, _calls.c.model)
     .order_by(_calls.c.session_key, func.min(_calls.c.call_key))
 )
