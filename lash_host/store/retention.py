@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, exists, func, literal_column, select
+from sqlalchemy import Table, bindparam, delete, exists, func, literal_column, or_, select
 
 from lash_host.domain.lease import LeaseAcquired, LeaseBusy, LeaseFence, LeaseOwner, ProcessIdentity
 from lash_host.domain.maintenance import Retention, RetentionReport
@@ -40,7 +40,10 @@ def _old_sessions(table: Table, inputs: Table, work: Table) -> Any:
 _CANDIDATES = _old_sessions(rows_of(sessions), rows_of(turn_inputs), rows_of(queued_work)).order_by(
     rows_of(sessions).c.session_key
 )
-_STILL_OLD = _old_sessions(sessions, turn_inputs, queued_work).where(sessions.c.session_id == bindparam("session_id"))
+_IS_STILL_HELD = or_(sessions.c.lease_token.is_(None), sessions.c.lease_token == bindparam("lease_token"))
+_STILL_OLD = _old_sessions(sessions, turn_inputs, queued_work).where(
+    sessions.c.session_id == bindparam("session_id"), _IS_STILL_HELD
+)
 _OLD_RECEIPTS = receipts.c.completed_at_us < bindparam("before_us")
 _OLD_INPUTS = IS_SETTLED & (turn_inputs.c.settled_at_us < bindparam("before_us"))
 _COUNT_RECEIPTS = select(func.count()).select_from(receipts).where(_OLD_RECEIPTS)
@@ -91,14 +94,12 @@ def _claimed(work: Work, session_id: str, *, process: ProcessIdentity | None) ->
 
 def _delete(engine: Engine, fences: Sequence[LeaseFence], *, before_us: int) -> list[str]:
     with upkeep(engine) as transaction:
-        ids = [fence.session_id for fence in fences]
-        old = [
-            session_id
-            for session_id in ids
-            if transaction.row(_STILL_OLD, {"before_us": before_us, "session_id": session_id}) is not None
-        ]
-        for session_id in old:
-            delete_rows(transaction, session_id)
+        old = []
+        for fence in fences:
+            params = {"session_id": fence.session_id, "lease_token": fence.lease_token, "before_us": before_us}
+            if transaction.row(_STILL_OLD, params) is not None:
+                delete_rows(transaction, fence.session_id)
+                old.append(fence.session_id)
     return old
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -15,7 +16,7 @@ from lash_host.domain.lease import LeaseAcquired, LeaseBusy, LeaseOwner
 from lash_host.domain.maintenance import Retention
 from lash_host.domain.message import ImagePart, Message, Role
 from lash_host.errors import StoreError
-from lash_host.store import open_store
+from lash_host.store import open_store, retention
 from lash_host.store.liveness import current_process_identity
 from lash_host.testing.clock import ManualClock
 from lash_host.testing.conformance import SampleSession
@@ -185,8 +186,30 @@ def test_retention_holds_sessions_as_a_process_that_can_be_proved_dead(
         holders.append(found.holder.owner)
         raise RuntimeError
 
-    monkeypatch.setattr("lash_host.store.retention._delete", ask)
+    monkeypatch.setattr(retention, "_delete", ask)
     with pytest.raises(RuntimeError):
         store.apply_retention(Retention(sessions_ms=5_000))
     assert [holder.process for holder in holders] == [current_process_identity()]
     assert isinstance(store.claim_lease("alpha", owner("beta"), ttl_ms=1), LeaseAcquired)
+
+
+def test_retention_that_was_too_slow_leaves_a_session_to_who_took_it(
+    postgres_url: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(postgres_url, clock=clock)
+    session = SampleSession(store, "alpha")
+    session.commit("a")
+    SampleSession(store, "beta").commit("a")
+    clock.advance(10)
+    delete = retention._delete
+
+    def late(*given: Any, **named: Any) -> list[str]:
+        clock.advance(3_600)
+        session.claim()
+        return delete(*given, **named)
+
+    monkeypatch.setattr(retention, "_delete", late)
+    assert store.apply_retention(Retention(sessions_ms=5_000)).sessions == ("beta",)
+    session.commit("b", after="a")
+    assert session.node_ids() == ["a", "b"]
+    store.close()
