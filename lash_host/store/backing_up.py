@@ -45,7 +45,7 @@ def back_up_store(
         progress: Told how far it is.
 
     Raises:
-        UsageFault: The store is not a file, is not there, or something is at ``target`` already.
+        UsageFault: The store is not a file, is not there, or something is at ``target`` already, be it a log.
         StoreLocked: A process has it open.
         StoreUnwritable: The backup cannot be written.
     """
@@ -58,8 +58,9 @@ def back_up_store(
         return BackupReport(path=copy.path, size_bytes=copy.path.stat().st_size, attachments=0)
     if not source.path.exists():
         raise UsageFault(f"there is no store at {source.path}")
-    if copy.path.exists():
-        raise UsageFault(f"{copy.path} is there already, and nothing is overwritten")
+    for there in (copy.path, Path(f"{copy.path}.wal")):
+        if there.exists():
+            raise UsageFault(f"{there} is there already, and nothing is overwritten")
     ownership = Ownership(source.path, now_us=(clock or SystemClock()).now_us())
     try:
         attachments = _copy_attachments(source.path, copy.path, progress)

@@ -53,8 +53,10 @@ def _remove(draft: Path) -> None:
 
 
 def _refuse_to_overwrite(target: Path) -> None:
-    if target.exists():
-        raise FileExistsError(f"{target} is there already")
+    """Refuse where a file is, or what one left that was removed without its log: no other file opens beside that."""
+    for there in (target, Path(f"{target}.wal")):
+        if there.exists():
+            raise FileExistsError(f"{there} is there already")
 
 
 def _copy_database(source: Path, draft: Path) -> None:

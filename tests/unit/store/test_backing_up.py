@@ -13,6 +13,7 @@ from lash_host.contracts.store import SessionStore
 from lash_host.errors import ForeignStore, StoreLocked, StoreUnwritable, UsageFault
 from lash_host.store import open_store
 from lash_host.store.backing_up import back_up_store
+from lash_host.store.dialects.duckdb_backup import write_backup
 from lash_host.testing.conformance import SampleSession
 
 Program = Callable[..., "subprocess.Popen[str]"]
@@ -146,6 +147,17 @@ def test_a_store_that_this_process_has_open_is_not_backed_up(store: SessionStore
     with pytest.raises(StoreLocked):
         back_up_store(path, target)
     assert store.list_sessions() == []
+
+
+def test_beside_the_log_of_a_file_that_was_removed_none_is_made(filled: Path, target: Path) -> None:
+    target.parent.mkdir()
+    log = Path(f"{target}.wal")
+    log.write_bytes(b"of another file")
+    with pytest.raises(UsageFault, match="wal is there already"):
+        back_up_store(filled, target)
+    with pytest.raises(FileExistsError):
+        write_backup(filled, target)
+    assert [left.name for left in target.parent.iterdir()] == [log.name]
 
 
 def test_a_folder_that_is_not_there_is_said(filled: Path, target: Path) -> None:
