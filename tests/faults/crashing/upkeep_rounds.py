@@ -12,6 +12,7 @@ from crashing.keeper import UPKEEP
 from crashing.kept import Kept
 from crashing.kept_rows import problems_of_kept, problems_of_kept_store, rows_of_store
 from crashing.model import Op
+from crashing.plan import planned
 from crashing.programs import Program
 from crashing.rounds import Kill, wait_until_alone
 from crashing.verify import Problem, Rows, facts_of, has_landed
@@ -19,8 +20,9 @@ from lash_host.store import open_store
 
 __all__ = ["UpkeepRound", "UpkeepRounds"]
 
-_OLD = ["x", "y", "z"]
-_OTHERS = [["a", "b"], ["c", "d"]]
+_ATTACHED = [name for name in (f"{n}" for n in range(1000)) if planned(name, 1).has_attachment]
+_OLD = _ATTACHED[:3]
+_OTHERS = [_ATTACHED[3:5], _ATTACHED[5:7]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

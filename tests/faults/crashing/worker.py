@@ -78,7 +78,8 @@ def _write_for_ever(orders: dict[str, Any]) -> None:
         if orders["point"] is not None:
             watch(_Killer(orders["point"], orders["nth"], orders["delay_s"], notes).reached)
         store = open_store(orders["url"])
-        store.install_views(builtin_views())
+        if not kept.old:
+            store.install_views(builtin_views())
         writers = [
             Writer(store, session_ids, expected=kept.expected, notes=notes, seed=orders["seed"])
             for session_ids in orders["sessions"]
