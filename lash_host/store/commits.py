@@ -11,7 +11,6 @@ from lash_host.domain.commit import (
     CommitResult,
     HeadConflict,
     LeaseExpired,
-    ModelCallFact,
     RuntimeCommit,
     StampConflict,
     content_ref,
@@ -19,14 +18,12 @@ from lash_host.domain.commit import (
 )
 from lash_host.domain.graph import ReplaceGraph, check_delta
 from lash_host.domain.lease import holds
-from lash_host.domain.usage import TokenLedgerEntry, merge_ledger
 from lash_host.errors import HeadRevisionConflict, InvalidCommit, SessionLeaseExpired, TurnCommitConflict
 from lash_host.store.chain import chain_hash, commit_content
 from lash_host.store.head import Head
 from lash_host.store.keys import KeySequence
 from lash_host.store.plugins import note_plugins
-from lash_host.store.records import dump_ledger, load_ledger
-from lash_host.store.rows import CheckpointParts, CommitRows, build_rows
+from lash_host.store.rows import CheckpointParts, CommitRows, build_rows, ledger_with
 from lash_host.store.schema import commits, hook_calls, model_calls, nodes, tool_calls, turns
 from lash_host.store.settling import settle_claims
 from lash_host.store.work import Work
@@ -133,7 +130,7 @@ def _head_values(
         values["replaced_before_key"] = first_key
     spent = row["ledger"] if head.is_session else "[]"
     if spent is not None and (commit.model_calls or not head.is_session):
-        values["ledger"] = dump_ledger(merge_ledger((*load_ledger(spent), *map(_spent, commit.model_calls))))
+        values["ledger"] = ledger_with(spent, commit.model_calls)
     if commit.turn is not None:
         values |= {"turns": row["turns"] + 1, "last_turn_at_us": now_us}
     if commit.current_agent_frame_id != row["current_frame_id"]:
@@ -144,10 +141,6 @@ def _head_values(
     if not head.is_session:
         values |= {"created_at_us": now_us, **_family(work, head, commit)}
     return values
-
-
-def _spent(call: ModelCallFact) -> TokenLedgerEntry:
-    return TokenLedgerEntry(source=call.source, model=call.model, usage=call.usage)
 
 
 def _family(work: Work, head: Head, commit: RuntimeCommit) -> Mapping[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,7 +18,6 @@ from lash_host.errors import RecordVersionError, StoreError
 __all__ = [
     "dump_frames",
     "dump_json",
-    "dump_ledger",
     "dump_value",
     "load_checkpoint",
     "load_frames",
@@ -33,28 +31,26 @@ _RECORD_VERSION = 1
 _COUNTERS = tuple(TokenUsage.model_fields)
 _FRAMES = TypeAdapter(tuple[AgentFrame, ...])
 
+_readable = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_escaped = json.JSONEncoder(separators=(",", ":")).encode
+
 T = TypeVar("T")
 V = TypeVar("V", bound=Value)
 
 
 def dump_json(value: JsonValue) -> str:
     """Write compact JSON, readable where possible: what UTF-8 cannot hold is escaped."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _readable(value)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":"))
+        return _escaped(value)
     return text
 
 
 def dump_frames(frames: tuple[AgentFrame, ...]) -> str:
     """Write frames as a JSON array."""
     return _FRAMES.dump_json(frames).decode()
-
-
-def dump_ledger(entries: Iterable[TokenLedgerEntry]) -> str:
-    """Write a ledger as a JSON array of arrays: source, model, and the counters of `TokenUsage` in its order."""
-    return dump_json([[one.source, one.model, *(getattr(one.usage, name) for name in _COUNTERS)] for one in entries])
 
 
 def dump_value(value: Value) -> str:
@@ -79,7 +75,7 @@ def load_value(kind: str, adapter: TypeAdapter[T], text: str) -> T:
 
 
 def load_ledger(text: str) -> tuple[TokenLedgerEntry, ...]:
-    """Read a ledger.
+    """Read a ledger: a JSON array of arrays of source, model, and the counters of `TokenUsage` in its order.
 
     Raises:
         StoreError: The text is not what was written.

@@ -13,7 +13,7 @@ from lash_host.domain.session import CheckpointManifest
 from lash_host.domain.usage import TokenLedgerEntry, TokenUsage
 from lash_host.errors import RecordVersionError, StoreError
 from lash_host.store.database import Database
-from lash_host.store.records import dump_json, dump_ledger, load_checkpoint, load_frames, load_ledger, load_policy
+from lash_host.store.records import dump_json, load_checkpoint, load_frames, load_ledger, load_policy
 from lash_host.store.schema import blobs, sessions
 from lash_host.store.sql_store import SqlSessionStore
 from lash_host.testing.conformance import SampleSession
@@ -75,12 +75,11 @@ def test_a_body_that_is_missing_is_reported(
         memory.load_session("alpha")
 
 
-def test_a_ledger_is_read_as_it_was_written() -> None:
+def test_a_ledger_is_read() -> None:
     spent = TokenUsage(input_tokens=1, output_tokens=2, cache_read_input_tokens=3, reasoning_output_tokens=4)
     ledger = (TokenLedgerEntry(source="turn", model='m"é', usage=spent),)
-    assert dump_ledger(ledger) == '[["turn","m\\"é",1,2,3,0,4]]'
-    assert load_ledger(dump_ledger(ledger)) == ledger
-    assert load_ledger(dump_ledger(())) == ()
+    assert load_ledger('[["turn","m\\"é",1,2,3,0,4]]') == ledger
+    assert load_ledger("[]") == ()
 
 
 @pytest.mark.parametrize(

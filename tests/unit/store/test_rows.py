@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from lash_host.contracts.store import SessionStore
-from lash_host.domain.commit import HookCallFact, content_ref
+from lash_host.domain.commit import HookCallFact, ModelCallFact, content_ref
 from lash_host.domain.tool import ToolCallRecord, ToolOutput
+from lash_host.domain.usage import TokenLedgerEntry, merge_ledger
 from lash_host.store import schema
 from lash_host.store.keys import KeySequence
-from lash_host.store.rows import CommitRows, build_rows, checkpoint_parts
+from lash_host.store.records import load_ledger
+from lash_host.store.rows import CommitRows, build_rows, checkpoint_parts, ledger_with
 from lash_host.testing.conformance import SampleSession
 from lash_host.testing.conformance.samples import draft, model_call
 
@@ -68,3 +73,22 @@ def test_a_checkpoint_is_named_by_its_text(memory: SessionStore) -> None:
     assert parts.ref == content_ref(parts.text.encode())
     assert parts.refs == {content_ref(b"tools"), content_ref(b"vm")}
     assert parts.result(4).execution_state_ref == content_ref(b"vm")
+
+
+CALLS = st.lists(
+    st.builds(
+        model_call,
+        st.just("c"),
+        source=st.sampled_from(["turn", "compaction"]),
+        model=st.sampled_from(["a", "b"]),
+        input_tokens=st.integers(0, 3),
+        cache_read_input_tokens=st.integers(0, 3),
+        reasoning_output_tokens=st.integers(0, 3),
+    )
+)
+
+
+@given(before=CALLS, more=CALLS)
+def test_a_ledger_grows_as_its_entries_merge(before: list[ModelCallFact], more: list[ModelCallFact]) -> None:
+    entries = [TokenLedgerEntry(source=call.source, model=call.model, usage=call.usage) for call in (*before, *more)]
+    assert load_ledger(ledger_with(ledger_with("[]", before), more)) == merge_ledger(entries)
