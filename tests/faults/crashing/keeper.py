@@ -73,7 +73,7 @@ class Keeper:
         getattr(self, f"_{what}")()
 
     def _delete(self) -> None:
-        session_id = self._chance.choice(self._kept.old)
+        session_id = max(self._kept.old, key=lambda one: self._kept.expected.of(one).revision)
         with self._noted("delete", session=session_id):
             report = self._store.delete_session(session_id)
         assert not self._store.delete_session(session_id).existed
@@ -97,8 +97,10 @@ class Keeper:
 
     def _retention(self) -> None:
         for session_id in self._kept.old[1:]:
+            writer = self._writer_of([session_id])
+            writer.go_on()
             while self._kept.waits(session_id):
-                self._writer_of([session_id]).go_on()
+                writer.go_on()
         outdated = self._kept.outdated()
         with self._noted("retention", sessions=outdated):
             report = self._store.apply_retention(RETENTION)
