@@ -25,7 +25,7 @@ class Kept:
         expected: What would be there without upkeep, deleted sessions aside.
         hidden: Nodes that were tombstoned, by session.
         gone: Nodes and inputs that were removed for good, by session.
-        blobs: The blobs that were ever committed.
+        blobs: The blobs that were ever committed, with the session that did.
         gone_blobs: Those of them that were collected, and not committed again since.
     """
 
@@ -33,7 +33,7 @@ class Kept:
     expected: Expected = field(default_factory=Expected)
     hidden: dict[str, list[str]] = field(default_factory=dict)
     gone: dict[str, list[str]] = field(default_factory=dict)
-    blobs: list[str] = field(default_factory=list)
+    blobs: dict[str, str] = field(default_factory=dict)
     gone_blobs: list[str] = field(default_factory=list)
 
     def dump(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Kept:
                 for session_id in self.expected.sessions
             }
         elif op["op"] == "gc":
-            op["blobs"] = sorted(set(self.blobs) - self.referred_blobs() - set(self.gone_blobs))
+            op["blobs"] = sorted(self.blobs.keys() - self.referred_blobs() - set(self.gone_blobs))
         return op
 
     def removable(self, session_id: str) -> list[str]:
@@ -131,7 +131,7 @@ class Kept:
     def _written(self, op: Op) -> str | None:
         if op["op"] == "commit":
             refs = blobs_of(op["session"], op["revision"])
-            self.blobs += [ref for ref in refs if ref not in self.blobs]
+            self.blobs.update(dict.fromkeys(refs, op["session"]))
             self.gone_blobs = [ref for ref in self.gone_blobs if ref not in refs]
         return self.expected.apply(op)
 
@@ -149,12 +149,18 @@ class Kept:
             case "tombstone":
                 landed = lacks(op["session"], "live", op["ids"])
             case "vacuum":
-                landed = any(
-                    set(gone) - {*_column(facts, session_id, "nodes"), *_column(facts, session_id, "inputs")}
+                missing = {
+                    session_id: set(gone)
+                    - {*_column(facts, session_id, "nodes"), *_column(facts, session_id, "inputs")}
                     for session_id, gone in op["gone"].items()
+                }
+                landed = self._has_removed(
+                    {(one, item) for one, gone in op["gone"].items() for item in gone},
+                    {(one, item) for one, gone in missing.items() for item in gone},
                 )
             case "gc":
-                landed = bool(set(op["blobs"]) - {row[0] for row in rows["blobs"]})
+                wanted = {(self.blobs[ref], ref) for ref in op["blobs"]}
+                landed = self._has_removed(wanted, wanted - {(self.blobs.get(row[0]), row[0]) for row in rows["blobs"]})
             case "retention":
                 if any(session_id not in facts for session_id in op["sessions"]):
                     self.retain_sessions(op)
@@ -170,6 +176,15 @@ class Kept:
                 return
         if landed:
             self.apply(op)
+
+    def _has_removed(self, wanted: set[tuple[str, str]], missing: set[tuple[str, str]]) -> bool:
+        """Tell whether an upkeep has landed that was to remove something of sessions.
+
+        What other threads left while an earlier one ran may have gone with that one. So the sessions of long ago tell,
+        or, where it was to remove nothing of them, all others together.
+        """
+        certain = {(session_id, item) for session_id, item in wanted if session_id in self.old}
+        return bool(certain & missing) if certain else bool(wanted) and wanted == missing
 
     def _lacks_inputs(self, session_id: str, facts: Any) -> bool:
         settled = set(settled_inputs(self.expected.of(session_id))) - set(self.gone.get(session_id, []))
