@@ -37,7 +37,8 @@ def lash(folder: Path, events: int, turns: int, store: str | None) -> dict[str, 
     session = Session(opened, name).resume()
     figures = timed(lambda _: session.new_nodes(EVENTS, made), session.commit, turns)
     written = opened.query(
-        "SELECT avg(length(state) + length(facts) + length(nodes)), count(*) FROM lash_tables.commit_log"
+        "SELECT sum(coalesce(length(state), 0) + coalesce(length(facts), 0) + coalesce(length(nodes), 0))"
+        " / count(DISTINCT entry_key) FROM lash_rows.commit_log"
     ).fetchall()
     opened.close()
     return figures | {"row": written[0][0] or 0.0}

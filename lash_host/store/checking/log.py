@@ -29,11 +29,18 @@ _TABLES = {**ADDED_TABLES, **{state.table.name: state.table for state in LOGGED_
 _STATES = {state.table.name: state for state in LOGGED_STATE}
 _log = rows_of(commit_log)
 _COUNT = select(func.count()).select_from(_log)
-_ENTRIES = (
-    select(_log.c.entry_key, _log.c.state, _log.c.facts, _log.c.nodes)
+_next = (
+    select(_log.c.entry_key)
+    .distinct()
     .where(_log.c.entry_key > bindparam("after"))
     .order_by(_log.c.entry_key)
     .limit(literal_column(str(_PAGE)))
+    .subquery()
+)
+_ENTRIES = (
+    select(_log.c.entry_key, _log.c.state, _log.c.facts, _log.c.nodes)
+    .where(_log.c.entry_key.in_(select(_next.c.entry_key)))
+    .order_by(_log.c.entry_key)
 )
 
 

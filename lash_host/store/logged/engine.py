@@ -80,7 +80,7 @@ class _Decided:
     work: LoggedWork
     answer: object
     entry: Entry | None
-    texts: LogTexts | None
+    texts: list[LogTexts]
 
 
 class SharedLog:
@@ -226,7 +226,7 @@ class SharedLog:
             try:
                 answer = request.operation(work)
                 entry = work.entry()
-                texts = None if entry is None else entry.texts()
+                texts = [] if entry is None else entry.texts()
             except Deferred:
                 deferred.append(request)
             except self.database.dialect.errors:
@@ -245,14 +245,14 @@ class SharedLog:
         return decided
 
     def _write(self, decided: list[_Decided], transaction: Transaction) -> list[tuple[int, Entry]]:
-        entries = [(one.entry, one.texts) for one in decided if one.entry is not None and one.texts is not None]
+        entries = [(one.entry, one.texts) for one in decided if one.entry is not None]
         bodies = {ref: row for one in decided for ref, row in one.work.blobs.items()}
         if bodies:
             transaction.insert(blobs, list(bodies.values()), ignore_existing=True)
         if not entries:
             return []
         keys = self._entry_keys.take(len(entries), now_us=decided[0].work.now_us)
-        rows = [(key, *texts) for key, (_, texts) in zip(keys, entries, strict=True)]
+        rows = [(key, *texts) for key, (_, its) in zip(keys, entries, strict=True) for texts in its]
         reached("before_sync")
         transaction.insert(self._folder.log, rows, alone=not transaction.has_begun)
         return [(key, entry) for key, (entry, _) in zip(keys, entries, strict=True)]

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from pydantic_core import to_json
@@ -30,7 +32,11 @@ _FOLDED_IDS = select(sessions.c.session_key, sessions.c.session_id).where(
 
 
 LogTexts = tuple[int, str | None, str | None, str | None]
-"""What a row of the log holds besides its own key: session key, state, facts, nodes."""
+"""What a row of the log holds besides the key of its entry: session key, state, facts, nodes."""
+
+_PIECE_BYTES = 4_000
+"""Texts of nodes are not joined beyond this. DuckDB keeps a text of over 4,096 bytes apart, and looks up all of those
+that lie before it in a group of rows whenever it writes another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +79,15 @@ class Entry:
         """How much it is, about: the characters of its nodes."""
         return sum(len(row[_PAYLOAD]) for row in self.added.get(_NODES, ()))
 
-    def texts(self) -> LogTexts:
-        """Give what the log is to hold: session key, state, facts, nodes."""
+    def texts(self) -> list[LogTexts]:
+        """Give the rows that the log is to hold for it: one, and more where its nodes are long."""
         facts = {name: rows for name, rows in self.added.items() if name != _NODES}
-        new_nodes = self.added.get(_NODES)
-        return (
-            self.session_key,
-            _json(self._state()) if self.changes else None,
-            _json(facts) if facts else None,
-            _json({_NODES: new_nodes}) if new_nodes else None,
-        )
+        state = _json(self._state()) if self.changes else None
+        pieces = _pieces(self.added.get(_NODES, ()))
+        return [
+            (self.session_key, state, _json(facts) if facts else None, pieces[0] if pieces else None),
+            *((self.session_key, None, None, piece) for piece in pieces[1:]),
+        ]
 
     def _state(self) -> dict[str, list[list[Any]]]:
         members: dict[str, list[list[Any]]] = {}
@@ -105,7 +110,8 @@ def read_log(transaction: Transaction) -> list[tuple[int, Entry]]:
     found: list[tuple[int, Entry]] = []
     known: dict[tuple[Any, ...], Row] = {}
     ids: dict[int, str] = dict(transaction.rows(_FOLDED_IDS))
-    for entry_key, session_key, *texts in transaction.rows(_LOG):
+    for entry_key, rows in groupby(transaction.rows(_LOG), key=itemgetter(0)):
+        session_key, *texts = _joined(rows)
         try:
             changes, added = _decoded(transaction, texts, known)
             ids.update((one.session_key, one.key[0]) for one in changes if one.state is SESSIONS)
@@ -122,10 +128,17 @@ def of_today(table: Table, row: Sequence[Any]) -> Sequence[Any]:
     return [*row, None] if table is sessions and len(row) == len(sessions.columns) - 1 else row
 
 
+def _joined(rows: Iterable[tuple[Any, ...]]) -> tuple[int, list[str], list[str], list[str]]:
+    """Give an entry's session key, and all texts of each kind."""
+    _, session_keys, *texts = zip(*rows, strict=True)
+    state, facts, new_nodes = ([text for text in column if text is not None] for column in texts)
+    return session_keys[0], state, facts, new_nodes
+
+
 def _decoded(
-    transaction: Transaction, texts: Iterable[str | None], known: dict[tuple[Any, ...], Row]
+    transaction: Transaction, texts: Iterable[list[str]], known: dict[tuple[Any, ...], Row]
 ) -> tuple[list[StateChange], dict[str, list[tuple[Any, ...]]]]:
-    state, facts, new_nodes = (json.loads(text) if text is not None else {} for text in texts)
+    state, facts, new_nodes = (_members(of_a_kind) for of_a_kind in texts)
     changes = [
         _change(transaction, _STATE[name.removeprefix("-")], value, known, is_gone=name.startswith("-"))
         for name, values in state.items()
@@ -170,6 +183,28 @@ def _not_repeated(state: StateTable, row: Row, before: Mapping[str, Any] | None)
         return row
     same = {name: None for name in state.fixed if row[name] == before[name]}
     return {**row, **same} if same else row
+
+
+def _members(texts: Iterable[str]) -> dict[str, list[list[Any]]]:
+    members: dict[str, list[list[Any]]] = {}
+    for text in texts:
+        for name, rows in json.loads(text).items():
+            members.setdefault(name, []).extend(rows)
+    return members
+
+
+def _pieces(rows: Sequence[tuple[Any, ...]]) -> list[str]:
+    """Write nodes, as many in a text as stay short together."""
+    pieces: list[list[bytes]] = []
+    size = 0
+    for row in rows:
+        written = to_json(row)
+        if not pieces or size + len(written) > _PIECE_BYTES:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(written)
+        size += len(written)
+    return [f'{{"{_NODES}":[{b",".join(piece).decode()}]}}' for piece in pieces]
 
 
 def _json(members: Mapping[str, Any]) -> str:

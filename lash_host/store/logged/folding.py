@@ -8,15 +8,15 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakMethod
 
 from sqlalchemy import bindparam, delete, func, select
 
 from lash_host.errors import StoreError
 from lash_host.store.database import Database, Transaction
-from lash_host.store.logged.entries import Entry, read_log
-from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE
+from lash_host.store.logged.entries import Entry, StateChange, read_log
+from lash_host.store.logged.sql import ADDED_TABLES, LOGGED_STATE, fold_added
 from lash_host.store.points import reached
 from lash_host.store.schema import SCHEMA, column_names, commit_log, commit_log_next
 from lash_host.store.state import Row, StateTable
@@ -37,16 +37,31 @@ _RETRY_S = 5.0
 
 _LOGS = (commit_log, commit_log_next)
 _EMPTY_UP_TO = [delete(log).where(log.c.entry_key <= bindparam("last_key")) for log in _LOGS]
-_COUNTS_UP_TO = [select(func.count()).select_from(log).where(log.c.entry_key <= bindparam("last_key")) for log in _LOGS]
+_COUNTS_UP_TO = [
+    select(func.count(log.c.entry_key.distinct())).where(log.c.entry_key <= bindparam("last_key")) for log in _LOGS
+]
 _LASTS = [select(func.max(log.c.entry_key)) for log in _LOGS]
+
+
+class _Noted(NamedTuple):
+    """What is kept of an entry. What it adds to tables is in the log alone."""
+
+    key: int
+    session_id: str
+    changes: list[StateChange]
+    size: int
+
+    @classmethod
+    def of(cls, key: int, entry: Entry) -> _Noted:
+        return cls(key, entry.session_id, entry.changes, entry.size)
 
 
 class Folder:
     """Folds when enough has come together, when nothing has come for a while, and when it is told to.
 
-    What is to be folded is remembered since it was written; the log itself is read when the store is opened, and when
-    an error leaves open what is in it. A fold is one transaction that also empties the log as far as it folded it: a
-    crash leaves all of it done, or none.
+    State that is to be folded is remembered since it was written; the log itself is read when the store is opened, and
+    when an error leaves open what is in it. A fold is one transaction that also empties the log as far as it folded it:
+    a crash leaves all of it done, or none.
     """
 
     def __init__(self, database: Database) -> None:
@@ -54,7 +69,7 @@ class Folder:
         self.folding = threading.RLock()
         """Held during a fold; whoever holds it has the tables to itself but for the log and the blobs."""
         self._noted = threading.Condition()
-        self._entries: deque[tuple[int, Entry]] = deque()
+        self._entries: deque[_Noted] = deque()
         self._latest: dict[str, int] = {}
         self._characters = 0
         self._due: int | None = None
@@ -75,25 +90,26 @@ class Folder:
         with self.folding:
             with self._database.read() as transaction:
                 is_empty = all(transaction.row(last) == (None,) for last in _LASTS)
-                entries = [] if is_empty else read_log(transaction)
+                entries = [] if is_empty else [_Noted.of(*entry) for entry in read_log(transaction)]
             with self._noted:
                 self._entries = deque(entries)
-                self._characters = sum(entry.size for _, entry in entries)
-                self._latest = {entry.session_id: key for key, entry in entries}
+                self._characters = sum(one.size for one in entries)
+                self._latest = {one.session_id: one.key for one in entries}
                 self._due = None
                 self.is_in_doubt = False
-            return entries[-1][0] if entries else 0
+            return entries[-1].key if entries else 0
 
     def note(self, entries: Iterable[tuple[int, Entry]]) -> None:
         """Take note of entries that were written."""
         with self._noted:
             was = len(self._entries)
-            for key, entry in entries:
-                self._entries.append((key, entry))
-                self._characters += entry.size
-                self._latest[entry.session_id] = key
+            for entry in entries:
+                one = _Noted.of(*entry)
+                self._entries.append(one)
+                self._characters += one.size
+                self._latest[one.session_id] = one.key
             if self._due is None and (len(self._entries) >= _ENTRIES or self._characters >= _CHARACTERS):
-                self._due = self._entries[-1][0]
+                self._due = self._entries[-1].key
                 self.log = commit_log_next if self.log is commit_log else commit_log
             if self._thread is None and not self._is_closed:
                 self._start()
@@ -123,7 +139,7 @@ class Folder:
         with self.folding:
             with self._noted:
                 last = self._due if due_only and self._due is not None else None
-                entries = [(key, entry) for key, entry in self._entries if last is None or key <= last]
+                entries = [one for one in self._entries if last is None or one.key <= last]
             if not entries:
                 return
             with self._database.aside() as transaction:
@@ -131,13 +147,13 @@ class Folder:
                 reached("in_fold")
             reached("after_fold")
             with self._noted:
-                for _, entry in entries:
+                for one in entries:
                     self._entries.popleft()
-                    self._characters -= entry.size
-                last = entries[-1][0]
+                    self._characters -= one.size
+                last = entries[-1].key
                 if self._due is not None and self._due <= last:
                     self._due = None
-                for session_id in {entry.session_id for _, entry in entries}:
+                for session_id in {one.session_id for one in entries}:
                     if self._latest.get(session_id, last + 1) <= last:
                         del self._latest[session_id]
 
@@ -183,18 +199,18 @@ class Folder:
             return not self._is_closed
 
 
-def _fold(transaction: Transaction, entries: Sequence[tuple[int, Entry]]) -> None:
+def _fold(transaction: Transaction, entries: Sequence[_Noted]) -> None:
     """Fold entries as far as the log has them: a fold that failed may have landed all the same."""
-    last_key = entries[-1][0]
+    last_key = entries[-1].key
     up_to = {"last_key": last_key}
     if sum(transaction.rows(count, up_to)[0][0] for count in _COUNTS_UP_TO) != len(entries):
-        entries = [(key, entry) for key, entry in read_log(transaction) if key <= last_key]
-    for name, table in ADDED_TABLES.items():
-        transaction.insert(table, [row for _, entry in entries for row in entry.added.get(name, ())])
+        entries = [_Noted.of(*entry) for entry in read_log(transaction) if entry[0] <= last_key]
+    for table in ADDED_TABLES.values():
+        transaction.driver_rows(fold_added(table), [last_key])
     for state in LOGGED_STATE:
         latest: dict[tuple[Any, ...], Row | None] = {}
-        for _, entry in entries:
-            for change in entry.changes:
+        for one in entries:
+            for change in one.changes:
                 if change.state is state:
                     latest[change.session_key, *change.key] = change.row
         if latest:

@@ -8,6 +8,7 @@ and was written before is null) and, under the table's name with a minus before 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Table, Text
 
@@ -30,7 +31,7 @@ from lash_host.store.schema import (
 )
 from lash_host.store.state import STATE_TABLES, StateTable
 
-__all__ = ["ADDED_TABLES", "LOGGED_STATE", "SESSIONS", "rows_views"]
+__all__ = ["ADDED_TABLES", "LOGGED_STATE", "SESSIONS", "fold_added", "rows_views"]
 
 ADDED_TABLES = {"nodes": nodes, "commits": commits, "turns": turns, "model_calls": model_calls,
                 "tool_calls": tool_calls, "hook_calls": hook_calls}  # fmt: skip
@@ -69,6 +70,15 @@ def rows_views() -> Iterator[str]:
     yield f"CREATE OR REPLACE VIEW {ROWS_SCHEMA}.{SESSION_NAMES} AS {_session_names()}"
 
 
+@cache
+def fold_added(table: Table) -> str:
+    """Give the statement that adds to one of `ADDED_TABLES` what the log has for it, up to the entry key `$1`.
+
+    The database reads its own log: of what was committed, only what may change again is kept in this process.
+    """
+    return f"INSERT INTO {SCHEMA}.{table.name} {_select_added(table, 'AND entry_key <= $1')}"
+
+
 def _session_names() -> str:
     folded = f"SELECT session_key, session_id FROM {SCHEMA}.{sessions.name}"
     columns = _cast([sessions.c.session_key, sessions.c.session_id])
@@ -94,11 +104,11 @@ def _key(state: StateTable) -> tuple[str, ...]:
     return ("session_key", *state.key)
 
 
-def _unnested(member: str, column: str) -> str:
+def _unnested(member: str, column: str, only: str = "") -> str:
     """Give the rows under a member of a column's JSON, as arrays of text with the key of their entry."""
     return (
         f"SELECT entry_key, unnest(from_json(json_extract({column}, '$.\"{member}\"'), '[[\"VARCHAR\"]]')) AS r"
-        f" FROM {_LOG} WHERE {column} IS NOT NULL"
+        f" FROM {_LOG} WHERE {column} IS NOT NULL {only}"
     )
 
 
@@ -108,9 +118,9 @@ def _cast(columns: Sequence[Column[object]]) -> str:
     )
 
 
-def _select_added(table: Table) -> str:
+def _select_added(table: Table, only: str = "") -> str:
     column = "nodes" if table is nodes else "facts"
-    return f"SELECT {_cast(list(table.columns))} FROM ({_unnested(table.name, column)})"
+    return f"SELECT {_cast(list(table.columns))} FROM ({_unnested(table.name, column, only)})"
 
 
 def _merged(state: StateTable) -> str:

@@ -155,12 +155,33 @@ def test_the_log_is_read_back_as_it_was_written(memory: SessionStore, session: S
     remembered = list(log_of(memory)._folder._entries)
     with memory._engine.read() as transaction:
         stored = read_log(transaction)
-    assert [(key, _without_before(entry)) for key, entry in remembered] == stored
+    assert [(one.key, one.session_id, _without_before(one.changes), one.size) for one in remembered] == [
+        (key, entry.session_id, entry.changes, entry.size) for key, entry in stored
+    ]
     assert {entry.session_id for _, entry in stored} == {"alpha", "beta \U0001f986"}
 
 
-def _without_before(entry: Entry) -> Entry:
-    return replace(entry, changes=[replace(change, before=None) for change in entry.changes])
+def _without_before(changes: list[StateChange]) -> list[StateChange]:
+    return [replace(change, before=None) for change in changes]
+
+
+def test_an_entry_whose_nodes_are_long_is_several_rows(
+    memory: SessionStore, session: SampleSession, written: Written, fold: Callable[[SessionStore], None]
+) -> None:
+    ids = [letter * 300 for letter in "abcd"] + [letter * 3_000 for letter in "éf"]
+    session.claim()
+    rows = written(lambda: session.commit(*ids, title="Long"))
+    assert [[row[2][0] for row in members[nodes.name]] for members in rows] == [["a", "b", "c"], ["d"], ["é"], ["f"]]
+    assert [sessions.name in members for members in rows] == [True, False, False, False]
+    keys = "SELECT count(DISTINCT entry_key), count(*) FROM lash_rows.commit_log WHERE nodes IS NOT NULL"
+    assert memory.query(keys).fetchall() == [(1, 4)]
+    with memory._engine.read() as transaction:
+        (_, (_, entry)) = read_log(transaction)
+    assert [row[2] for row in entry.added[nodes.name]] == ids
+    assert memory.check().problems == ()
+    fold(memory)
+    assert session.node_ids() == ids
+    assert memory.check().problems == ()
 
 
 def test_what_is_not_repeated_is_found_in_the_tables(
@@ -194,7 +215,7 @@ def test_an_entry_that_cannot_be_read_is_named(memory: SessionStore, session: Sa
 def test_an_entry_keeps_what_is_not_text() -> None:
     change = StateChange(state=RECEIPTS, session_key=7, key=("k",), row=None)
     entry = Entry(session_id="a", session_key=7, changes=[change], added={nodes.name: [(7, 8, "n", None, False, 0.5)]})
-    key, state, facts, new_nodes = entry.texts()
+    ((key, state, facts, new_nodes),) = entry.texts()
     assert (key, state, facts) == (7, '{"-receipts":[[7,"k"]]}', None)
     assert new_nodes == '{"nodes":[[7,8,"n",null,false,0.5]]}'
 
