@@ -29,7 +29,7 @@ __all__ = [
 
 _RECORD_VERSION = 1
 _COUNTERS = tuple(TokenUsage.model_fields)
-_FRAMES = TypeAdapter(tuple[AgentFrame, ...])
+_REPEATED = ("assignment", "protocol_turn_options")
 
 _readable = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _escaped = json.JSONEncoder(separators=(",", ":")).encode
@@ -49,8 +49,14 @@ def dump_json(value: JsonValue) -> str:
 
 
 def dump_frames(frames: tuple[AgentFrame, ...]) -> str:
-    """Write frames as a JSON array."""
-    return _FRAMES.dump_json(frames).decode()
+    """Write frames as a JSON array. What a frame has of the one before it is left out: most frames differ in little."""
+    written: list[str] = []
+    before: AgentFrame | None = None
+    for frame in frames:
+        repeated = {name for name in _REPEATED if before is not None and _same(frame, before, name)}
+        written.append(frame.model_dump_json(exclude=repeated))
+        before = frame
+    return f"[{','.join(written)}]"
 
 
 def dump_value(value: Value) -> str:
@@ -97,16 +103,16 @@ def load_frames(text: str) -> tuple[AgentFrame, ...]:
         RecordVersionError: One is of a version this program does not read.
         StoreError: The text is not what was written.
     """
-    try:
-        frames = _FRAMES.validate_json(text)
-    except ValidationError:
-        frames = ()
-    if frames and all("schema_version" in frame.model_fields_set for frame in frames):
-        return frames
     records = _parse("agent frames", text)
     if not isinstance(records, list):
         raise StoreError("stored agent frames are not an array")
-    return tuple(_versioned("agent frame", AgentFrame, record) for record in records)
+    frames: list[AgentFrame] = []
+    for record in records:
+        whole: Any = record
+        if isinstance(record, dict) and frames:
+            whole = {name: getattr(frames[-1], name) for name in _REPEATED} | record
+        frames.append(_versioned("agent frame", AgentFrame, whole))
+    return tuple(frames)
 
 
 def load_checkpoint(text: str) -> CheckpointManifest:
@@ -136,6 +142,11 @@ def load_session_meta(text: str) -> SessionMeta:
         StoreError: The text is not what was written.
     """
     return _versioned("session metadata", SessionMeta, _parse("session metadata", text))
+
+
+def _same(frame: AgentFrame, other: AgentFrame, name: str) -> bool:
+    mine, its = getattr(frame, name), getattr(other, name)
+    return mine is its or mine == its
 
 
 def _versioned(kind: str, model: type[V], record: JsonValue) -> V:

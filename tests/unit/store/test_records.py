@@ -9,15 +9,20 @@ import pytest
 
 from lash_host.contracts.store import SessionStore
 from lash_host.domain.commit import content_ref
+from lash_host.domain.frame import AgentFrameAssignment, FrameOpened, decide_open_frame, initial_frame
+from lash_host.domain.model import ModelSpec
+from lash_host.domain.policy import ProtocolTurnOptions, SessionPolicy
 from lash_host.domain.session import CheckpointManifest
 from lash_host.domain.usage import TokenLedgerEntry, TokenUsage
 from lash_host.errors import RecordVersionError, StoreError
 from lash_host.store.database import Database
-from lash_host.store.records import dump_json, load_checkpoint, load_frames, load_ledger, load_policy
+from lash_host.store.records import dump_frames, dump_json, load_checkpoint, load_frames, load_ledger, load_policy
 from lash_host.store.schema import blobs, sessions
 from lash_host.store.sql_store import SqlSessionStore
 from lash_host.testing.conformance import SampleSession
 from lash_host.testing.conformance.samples import draft, model_call
+
+POLICY = SessionPolicy(model=ModelSpec(provider_id="acme", model_id="large"))
 
 
 def test_a_checkpoint_comes_back() -> None:
@@ -108,3 +113,21 @@ def test_the_calls_of_a_session_without_a_ledger_are_added_up(memory: SqlSession
     memory.commit(session.turn("t2", "b", after="a", model_calls=(model_call("c3", input_tokens=1),)))
     assert [one.usage.input_tokens for one in session.load().token_ledger] == [6, 7]
     assert memory.check().problems == ()
+
+
+def test_frames_come_back_and_say_once_what_they_share() -> None:
+    first = initial_frame("s", assignment=AgentFrameAssignment(policy=POLICY), created_at_us=1)
+    frames = (first,)
+    for number in range(3):
+        opened = decide_open_frame(frames, frames[-1].frame_id, frame_id=f"f{number}", reason="r", created_at_us=number)
+        assert isinstance(opened, FrameOpened)
+        frames = opened.frames
+    options = ProtocolTurnOptions(payload={"a": 1})
+    other = frames[1].model_copy(update={"protocol_turn_options": options})
+    frames = (frames[0], other, *frames[2:])
+    text = dump_frames(frames)
+    assert load_frames(text) == frames
+    assert [frame.keys() >= {"assignment"} for frame in json.loads(text)] == [True, False, False, False]
+    assert [frame.keys() >= {"protocol_turn_options"} for frame in json.loads(text)] == [True, True, True, False]
+    assert load_frames(f"[{','.join(frame.model_dump_json() for frame in frames)}]") == frames
+    assert load_frames("[]") == ()
