@@ -99,7 +99,7 @@ sessions = Table(
     Column("frame_start_key", BigInteger, nullable=False, comment="No node of the current frame has a smaller key."),
     Column("provider_id", Text),
     Column("model", Text),
-    Column("frames", Text, comment="JSON array of AgentFrame, oldest first, each without what it has of the one before."),
+    Column("frames", Text, comment="JSON array of AgentFrame, oldest first, without what one has of the one before."),
     Column("policy", Text, comment="JSON SessionPolicy."),
     Column("checkpoint", Text, comment="JSON CheckpointManifest."),
     Column("checkpoint_ref", Text, comment="SHA-256 of `checkpoint`, hex."),
