@@ -22,8 +22,9 @@ from lash_host.errors import HeadRevisionConflict, InvalidCommit, SessionLeaseEx
 from lash_host.store.chain import chain_hash, commit_content
 from lash_host.store.head import Head
 from lash_host.store.keys import KeySequence
+from lash_host.store.ledger import ledger_with
 from lash_host.store.plugins import note_plugins
-from lash_host.store.rows import CheckpointParts, CommitRows, build_rows, ledger_with
+from lash_host.store.rows import CheckpointParts, CommitRows, build_rows
 from lash_host.store.schema import commits, hook_calls, model_calls, nodes, tool_calls, turns
 from lash_host.store.settling import settle_claims
 from lash_host.store.work import Work

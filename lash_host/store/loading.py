@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, Table, bindparam, func, literal_column, select
+from sqlalchemy import BindParameter, Select, Table, bindparam, literal_column, select
 
 from lash_host.contracts.store import PersistedSession, ReadScope
 from lash_host.domain.graph import SessionGraph, SessionNode
 from lash_host.domain.session import CheckpointManifest
-from lash_host.domain.usage import TokenLedgerEntry, TokenUsage, merge_ledger
+from lash_host.domain.usage import TokenLedgerEntry
 from lash_host.errors import StoreError, UsageFault
 from lash_host.store import schema
 from lash_host.store.database import Transaction
+from lash_host.store.ledger import added_up, calls_query
 from lash_host.store.records import load_checkpoint, load_frames, load_ledger, load_policy
 from lash_host.store.schema import rows_of
 from lash_host.store.work import Engine
 
-__all__ = ["is_spent", "load_blob", "load_node", "load_session"]
+__all__ = ["load_blob", "load_node", "load_session"]
 
 _HEAD_COLUMNS = (
     "session_key", "head_revision", "leaf_node_id", "live_nodes", "current_frame_id", "frame_start_key",
@@ -29,7 +30,6 @@ _HEAD_COLUMNS = (
 _NODE_COLUMNS = ("node_key", "node_id", "parent_node_id", "frame_id", "created_at_us", "kind", "label", "payload")
 _NODE_KEY, _NODE_ID = 0, 1
 _NODE_BATCH = 256
-_COUNTERS = tuple(TokenUsage.model_fields)
 _BLOB = select(schema.blobs.c.body).where(schema.blobs.c.ref == bindparam("ref"))
 
 
@@ -56,7 +56,7 @@ class _Queries:
         )
         self.node = select(*self._columns).where(*self._live, nodes.c.node_id == bindparam("node_id"))
         self.parents = select(nodes.c.node_id, nodes.c.parent_node_id, nodes.c.node_key).where(*self._live)
-        self.ledger = _ledger_query(of(schema.model_calls))
+        self.ledger = calls_query(of(schema.model_calls))
         self._by_keys: Select[Any] | None = None
 
     @property
@@ -68,22 +68,6 @@ class _Queries:
             span = key.between(bindparam("first"), bindparam("last"))
             self._by_keys = select(*self._columns).where(*self._live, span, key.in_(wanted))
         return self._by_keys
-
-
-def is_spent(calls: Table) -> ColumnElement[bool]:
-    """Say of a model call that the ledger counts it: its total is not zero."""
-    counted = [name for name in _COUNTERS if not name.startswith("reasoning")]
-    total: ColumnElement[int] = sum((calls.c[name] for name in counted), start=literal_column("0"))
-    return literal_column("0") != total
-
-
-def _ledger_query(calls: Table) -> Select[Any]:
-    return (
-        select(calls.c.source, calls.c.model, *(func.sum(calls.c[name]) for name in _COUNTERS))
-        .where(calls.c.session_key == bindparam("session_key"), is_spent(calls))
-        .group_by(calls.c.source, calls.c.model)
-        .order_by(func.min(calls.c.call_key))
-    )
 
 
 _TABLES, _ROWS = _Queries(lambda table: table), _Queries(rows_of)
@@ -250,11 +234,5 @@ def _bodies(transaction: Transaction, session_id: str, manifest: CheckpointManif
 
 def _ledger(transaction: Transaction, queries: _Queries, session_key: int) -> tuple[TokenLedgerEntry, ...]:
     """Add up what a session spent whose head does not say it."""
-    return merge_ledger(
-        TokenLedgerEntry(
-            source=source,
-            model=model,
-            usage=TokenUsage(**dict(zip(TokenUsage.model_fields, map(int, counters), strict=True))),
-        )
-        for source, model, *counters in transaction.rows(queries.ledger, {"session_key": session_key})
-    )
+    params = {"first_session": session_key, "last_session": session_key}
+    return added_up(transaction.rows(queries.ledger, params)).get(session_key, ())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,14 +14,12 @@ from lash_host.domain.usage import TokenUsage
 from lash_host.store.keys import KeySequence
 from lash_host.store.records import dump_frames, dump_json
 
-__all__ = ["CheckpointParts", "CommitRows", "build_rows", "checkpoint_parts", "ledger_with"]
+__all__ = ["CheckpointParts", "CommitRows", "build_rows", "checkpoint_parts"]
 
 Row = tuple[Any, ...]
 
 _NO_TURN: Row = (None,) * 13
 """The facts of a turn, for the stamp of a commit that ended none."""
-
-_NOTHING = (0,) * len(TokenUsage.model_fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,17 +129,6 @@ def build_rows(
         ],
         blobs=[(ref, body, len(body), now_us) for ref, body in {**checkpoint.bodies, **commit.blobs}.items()],
     )
-
-
-def ledger_with(text: str, calls: Sequence[ModelCallFact]) -> str:
-    """Give a ledger, as `load_ledger` reads it, with what more calls spent: what `merge_ledger` makes of both."""
-    ledger: dict[tuple[str, str], Sequence[int]] = {(one[0], one[1]): one[2:] for one in json.loads(text)}
-    for call in calls:
-        if call.usage.total_tokens:
-            before = ledger.get((call.source, call.model), _NOTHING)
-            spent = [count + more for count, more in zip(before, _counters(call.usage), strict=True)]
-            ledger[call.source, call.model] = spent
-    return dump_json([[*key, *spent] for key, spent in ledger.items()])
 
 
 def _nodes(commit: RuntimeCommit, session_key: int, keys: KeySequence, now_us: int) -> list[Row]:

@@ -116,7 +116,7 @@ for _ in range(2):
     assert_readable()
 disk.free()
 assert store._engine.fold()
-assert store.query("SELECT count(*) FROM lash_tables.commit_log").fetchall() == [(0,)]
+assert store.query("SELECT count(*) FROM lash_rows.commit_log").fetchall() == [(0,)]
 assert_readable()
 commit()
 assert_readable()

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from sqlalchemy import bindparam, func, literal_column, select
 
 from lash_host.domain.commit import content_ref
-from lash_host.domain.usage import TokenLedgerEntry, TokenUsage, merge_ledger
+from lash_host.domain.usage import TokenLedgerEntry
 from lash_host.errors import StoreError
 from lash_host.store import schema
 from lash_host.store.checking.findings import Findings
 from lash_host.store.database import Transaction
-from lash_host.store.loading import is_spent
+from lash_host.store.ledger import added_up, calls_query
 from lash_host.store.records import load_checkpoint, load_frames, load_ledger, load_policy, load_session_meta
 from lash_host.store.references import checkpoint_refs
 from lash_host.store.schema import rows_of
@@ -20,7 +20,6 @@ from lash_host.store.schema import rows_of
 __all__ = ["check_heads"]
 
 _PAGE = 1_000
-_COUNTERS = tuple(TokenUsage.model_fields)
 _sessions = rows_of(schema.sessions)
 _COUNT = select(func.count()).select_from(_sessions)
 _HEADS = (
@@ -39,13 +38,7 @@ _HEADS = (
     .order_by(_sessions.c.session_key)
     .limit(literal_column(str(_PAGE)))
 )
-_calls = rows_of(schema.model_calls)
-_SPENT = (
-    select(_calls.c.session_key, _calls.c.source, _calls.c.model, *(func.sum(_calls.c[name]) for name in _COUNTERS))
-    .where(_calls.c.session_key.between(bindparam("first"), bindparam("last")), is_spent(_calls))
-    .group_by(_calls.c.session_key, _calls.c.source, _calls.c.model)
-    .order_by(_calls.c.session_key, func.min(_calls.c.call_key))
-)
+_SPENT = calls_query(rows_of(schema.model_calls))
 
 
 def check_heads(transaction: Transaction, findings: Findings) -> None:
@@ -53,7 +46,8 @@ def check_heads(transaction: Transaction, findings: Findings) -> None:
     total, done = transaction.rows(_COUNT)[0][0], 0
     after = -1
     while page := transaction.rows(_HEADS, {"after": after}):
-        spent = _spent(transaction, first=page[0][0], last=page[-1][0])
+        params = {"first_session": page[0][0], "last_session": page[-1][0]}
+        spent = added_up(transaction.rows(_SPENT, params))
         for session_key, revision, current_frame, frames, policy, checkpoint, ref, meta, ledger in page:
             if meta is not None:
                 _readable(findings, session_key, load_session_meta, meta)
@@ -62,7 +56,7 @@ def check_heads(transaction: Transaction, findings: Findings) -> None:
                 _readable(findings, session_key, load_policy, policy)
                 _check_checkpoint(findings, session_key, checkpoint, ref)
             if ledger is not None:
-                _check_ledger(findings, session_key, ledger, spent.get(session_key, []))
+                _check_ledger(findings, session_key, ledger, spent.get(session_key, ()))
         done, after = done + len(page), page[-1][0]
         findings.tell("sessions", done, total)
 
@@ -91,25 +85,13 @@ def _check_checkpoint(findings: Findings, session_key: int, text: str | None, re
         findings.referred_blobs.setdefault(blob, (session_key, "its checkpoint"))
 
 
-def _spent(transaction: Transaction, *, first: int, last: int) -> dict[int, list[TokenLedgerEntry]]:
-    """Add up the model calls of some sessions."""
-    spent: dict[int, list[TokenLedgerEntry]] = {}
-    for session_key, source, model, *counts in transaction.rows(_SPENT, {"first": first, "last": last}):
-        usage = TokenUsage.model_construct(
-            None, **{n: int(sum_ or 0) for n, sum_ in zip(_COUNTERS, counts, strict=True)}
-        )
-        spent.setdefault(session_key, []).append(TokenLedgerEntry(source=source, model=model, usage=usage))
-    return spent
-
-
-def _check_ledger(findings: Findings, session_key: int, text: str, spent: list[TokenLedgerEntry]) -> None:
+def _check_ledger(findings: Findings, session_key: int, text: str, spent: tuple[TokenLedgerEntry, ...]) -> None:
     try:
         ledger = load_ledger(text)
     except StoreError as exc:
         findings.problem("unreadable_record", session_key, str(exc))
         return
-    added_up = {(one.source, one.model): one.usage for one in merge_ledger(spent)}
-    if added_up != {(one.source, one.model): one.usage for one in ledger}:
+    if {(one.source, one.model): one.usage for one in spent} != {(one.source, one.model): one.usage for one in ledger}:
         findings.problem("ledger", session_key, "the ledger is not what its model calls add up to")
 
 

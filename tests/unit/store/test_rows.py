@@ -13,8 +13,9 @@ from lash_host.domain.tool import ToolCallRecord, ToolOutput
 from lash_host.domain.usage import TokenLedgerEntry, merge_ledger
 from lash_host.store import schema
 from lash_host.store.keys import KeySequence
+from lash_host.store.ledger import ledger_with
 from lash_host.store.records import load_ledger
-from lash_host.store.rows import CommitRows, build_rows, checkpoint_parts, ledger_with
+from lash_host.store.rows import CommitRows, build_rows, checkpoint_parts
 from lash_host.testing.conformance import SampleSession
 from lash_host.testing.conformance.samples import draft, model_call
 

@@ -60,7 +60,7 @@ def rows_in() -> Callable[..., Rows]:
 @pytest.fixture
 def entries_in() -> Callable[[SessionStore], int]:
     """Count the entries of the log."""
-    return lambda store: store.query("SELECT count(*) FROM lash_tables.commit_log").fetchall()[0][0]
+    return lambda store: store.query("SELECT count(*) FROM lash_rows.commit_log").fetchall()[0][0]
 
 
 @pytest.fixture

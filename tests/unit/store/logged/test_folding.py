@@ -136,7 +136,7 @@ def test_what_a_crash_left_in_the_log_is_folded_at_open(
     session.claim_inputs()
     committed = rows_in(store)
     again = open_store(crash_copy(path))
-    assert again.query("SELECT count(*) FROM lash_tables.commit_log").fetchall() == [(0,)]
+    assert again.query("SELECT count(*) FROM lash_rows.commit_log").fetchall() == [(0,)]
     assert rows_in(again, "lash_tables") == committed
     assert SampleSession(again, "alpha").commit("c", after="b").head_revision == 2
     again.close()

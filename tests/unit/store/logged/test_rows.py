@@ -273,7 +273,7 @@ def _check(world: World, rows_in: Callable[..., Any], crash_copy: Callable[[Path
     assert world.store._engine.fold()
     assert rows_in(world.store) == committed
     assert rows_in(world.store, "lash_tables") == committed
-    assert world.store.query("SELECT count(*) FROM lash_tables.commit_log").fetchall() == [(0,)]
+    assert world.store.query("SELECT count(*) FROM lash_rows.commit_log").fetchall() == [(0,)]
     world.reopen()
     assert rows_in(world.store) == committed
     holds(world, world.store)
